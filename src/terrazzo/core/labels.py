@@ -1,0 +1,280 @@
+"""LabelMap: the one place that knows names, colours, raw ids, and which of them are void.
+
+A raw mask is what the files hold: ids (H, W) or RGB colours (H, W, 3). Train ids are 0..K-1 and
+`ignore_index`; K never includes void. An id or colour that nobody declared is an error, never "ignore".
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrazzo.core.errors import ConfigError, DataError
+from terrazzo.core.sample import IGNORE
+
+RGB = tuple[int, int, int]
+MAX_UINT8_CLASSES = 255
+
+
+@dataclass(frozen=True)
+class LabelClass:
+    """One class: its name, the colour it is painted in, and the raw values that mean it."""
+
+    name: str
+    """Unique within the label map."""
+
+    color: RGB
+    """Colour on overlays and, where masks hold colours, its colour in the files; 0..255 each."""
+
+    raw_ids: tuple[int, ...]
+    """Ids in mask files that mean this class; the first is the one that is written."""
+
+    raw_colors: tuple[RGB, ...] = ()
+    """Further colours in colour masks that mean this class too."""
+
+    @property
+    def all_colors(self) -> tuple[RGB, ...]:
+        """Every colour of a colour mask that means this class, the painted one first."""
+        return (self.color, *self.raw_colors)
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """Classes in train-id order, and what is void."""
+
+    classes: tuple[LabelClass, ...]
+    """Train id i is `classes[i]`."""
+
+    void_ids: tuple[int, ...] = (IGNORE,)
+    """Raw ids that count for nothing; the first is the one that is written."""
+
+    void_colors: tuple[RGB, ...] = field(default=())
+    """Colours of a colour mask that count for nothing."""
+
+    def __post_init__(self) -> None:
+        """Refuse maps in which a name, id or colour means two things."""
+        if not self.classes:
+            raise ConfigError("A label map needs at least one class; none was given.")
+        _refuse_twice("name", [(c.name, c.name) for c in self.classes])
+        ids = [(i, c.name) for c in self.classes for i in c.raw_ids]
+        _refuse_twice("raw id", ids + [(i, "void") for i in self.void_ids])
+        colors = [(rgb, c.name) for c in self.classes for rgb in c.all_colors]
+        _refuse_twice("colour", colors + [(rgb, "void") for rgb in self.void_colors])
+
+    @classmethod
+    def of(cls, names_and_colors: Mapping[str, RGB], *, void_ids: Sequence[int] = (IGNORE,)) -> "LabelMap":
+        """Build the common case: raw ids 0..K-1 in the order given."""
+        items = enumerate(names_and_colors.items())
+        return cls(tuple(LabelClass(name, rgb, (i,)) for i, (name, rgb) in items), tuple(void_ids))
+
+    @property
+    def num_classes(self) -> int:
+        """K, void not counted."""
+        return len(self.classes)
+
+    @property
+    def ignore_index(self) -> int:
+        """The train id of void: 255, or -1 where 255 is a class."""
+        return IGNORE if self.num_classes <= MAX_UINT8_CLASSES else -1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names in train-id order."""
+        return tuple(c.name for c in self.classes)
+
+    @property
+    def mask_dtype(self) -> type[np.uint8] | type[np.int16]:
+        """The dtype of masks of train ids."""
+        return np.uint8 if self.num_classes <= MAX_UINT8_CLASSES else np.int16
+
+    @cached_property
+    def palette(self) -> NDArray[np.uint8]:
+        """(K, 3) RGB colours in train-id order."""
+        return np.array([c.color for c in self.classes], dtype=np.uint8)
+
+    def encode(self, raw: NDArray[Any], *, source: str = "mask") -> NDArray[Any]:
+        """Turn a raw mask into train ids.
+
+        Args:
+            raw: (H, W) integer ids, or (H, W, 3) uint8 RGB colours.
+            source: the file's name, for the message.
+
+        Returns:
+            (H, W) train ids, uint8 (int16 beyond 255 classes).
+
+        Raises:
+            DataError: an undeclared id or colour: names file, first pixel, value, count and closest colour.
+        """
+        if raw.ndim == 3:
+            return self._encode_colors(raw, source)
+        return self._encode_ids(raw, source)
+
+    def decode(self, ids: NDArray[Any]) -> NDArray[Any]:
+        """Turn train ids (H, W) into the raw ids that are written to files: uint8, or uint16 where needed."""
+        raw = np.array([c.raw_ids[0] for c in self.classes] + [self._written_void], dtype=np.int64)
+        raw = raw.astype(np.uint8 if raw.max() <= 255 else np.uint16)
+        out: NDArray[Any] = raw[np.where(ids == self.ignore_index, self.num_classes, ids)]
+        return out
+
+    def colorize(self, ids: NDArray[Any], *, void: RGB = (0, 0, 0)) -> NDArray[np.uint8]:
+        """Paint train ids (H, W) as RGB (H, W, 3); void is black unless another colour is given."""
+        colors = np.vstack([self.palette, np.array([void], dtype=np.uint8)])
+        out: NDArray[np.uint8] = colors[np.where(ids == self.ignore_index, self.num_classes, ids)]
+        return out
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain lists and dicts; `from_json` gives the same map back."""
+        return {
+            "classes": [
+                {
+                    "name": c.name,
+                    "color": list(c.color),
+                    "raw_ids": list(c.raw_ids),
+                    "raw_colors": [list(rgb) for rgb in c.raw_colors],
+                }
+                for c in self.classes
+            ],
+            "void_ids": list(self.void_ids),
+            "void_colors": [list(rgb) for rgb in self.void_colors],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "LabelMap":
+        """Rebuild a map from `to_json`; the keys `raw_ids` (id = position) and `raw_colors` may be left out."""
+        classes = tuple(
+            LabelClass(
+                name=str(entry["name"]),
+                color=_rgb(entry["color"]),
+                raw_ids=tuple(int(i) for i in entry.get("raw_ids", (position,))),
+                raw_colors=tuple(_rgb(rgb) for rgb in entry.get("raw_colors", ())),
+            )
+            for position, entry in enumerate(data["classes"])
+        )
+        void_ids = tuple(int(i) for i in data.get("void_ids", (IGNORE,)))
+        return cls(classes, void_ids, tuple(_rgb(rgb) for rgb in data.get("void_colors", ())))
+
+    @property
+    def _written_void(self) -> int:
+        """The raw id written for void; where void has no raw id, the largest that nobody uses."""
+        if self.void_ids:
+            return self.void_ids[0]
+        used = {i for c in self.classes for i in c.raw_ids}
+        return next(i for i in (IGNORE, 65535) if i not in used)
+
+    @cached_property
+    def _id_table(self) -> NDArray[np.int32]:
+        """Raw id -> train id, -2 where undeclared; one longer than the largest declared id."""
+        pairs = [(i, t) for t, c in enumerate(self.classes) for i in c.raw_ids]
+        pairs += [(i, self.ignore_index) for i in self.void_ids]
+        table = np.full(max(i for i, _ in pairs) + 2, -2, dtype=np.int32)
+        for raw_id, train_id in pairs:
+            table[raw_id] = train_id
+        return table
+
+    def _encode_ids(self, raw: NDArray[Any], source: str) -> NDArray[Any]:
+        if not np.issubdtype(raw.dtype, np.integer):
+            raise DataError(f"{source}: mask values are {raw.dtype}; expected whole-number ids.")
+        table = self._id_table
+        last = len(table) - 1  # one past every declared id: undeclared by construction
+        small = np.where((raw < 0) | (raw > last), last, raw)
+        ids = table[small]
+        if (ids == -2).any():
+            raise _undeclared_id(self, raw, ids == -2, source)
+        return ids.astype(self.mask_dtype)
+
+    def _encode_colors(self, raw: NDArray[Any], source: str) -> NDArray[Any]:
+        if raw.shape[2] != 3 or raw.dtype != np.uint8:
+            raise DataError(f"{source}: mask is {raw.shape} {raw.dtype}; expected RGB colours (H, W, 3) uint8.")
+        packed = pack_colors(raw)
+        pairs = [(rgb, t) for t, c in enumerate(self.classes) for rgb in c.all_colors]
+        pairs += [(rgb, self.ignore_index) for rgb in self.void_colors]
+        keys = pack_colors(np.array([rgb for rgb, _ in pairs], dtype=np.uint8))
+        order = np.argsort(keys)
+        position = np.searchsorted(keys[order], packed).clip(max=len(keys) - 1)
+        unknown = keys[order][position] != packed
+        if unknown.any():
+            raise _undeclared_color(self, raw, unknown, source)
+        train_ids = np.array([t for _, t in pairs])[order]
+        out: NDArray[Any] = train_ids[position].astype(self.mask_dtype)
+        return out
+
+
+def pack_colors(colors: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Pack RGB (..., 3) into one integer each, R * 65536 + G * 256 + B."""
+    wide = colors.astype(np.int32)
+    packed: NDArray[np.int32] = (wide[..., 0] << 16) | (wide[..., 1] << 8) | wide[..., 2]
+    return packed
+
+
+def _rgb(value: Sequence[int]) -> RGB:
+    red, green, blue = (int(v) for v in value)
+    if not all(0 <= v <= 255 for v in (red, green, blue)):
+        raise ConfigError(f"Colour {list(value)} is outside 0..255.")
+    return red, green, blue
+
+
+def _refuse_twice(what: str, pairs: Sequence[tuple[Any, str]]) -> None:
+    owner: dict[Any, str] = {}
+    for value, name in pairs:
+        if value in owner:
+            raise ConfigError(
+                f"The {what} {value!r} stands for both {owner[value]!r} and {name!r} in the label map; "
+                "each may mean one thing only."
+            )
+        owner[value] = name
+
+
+def _first_pixel(wrong: NDArray[np.bool_]) -> tuple[int, int]:
+    row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    return int(row), int(column)
+
+
+def _undeclared_id(labels: LabelMap, raw: NDArray[Any], wrong: NDArray[np.bool_], source: str) -> DataError:
+    row, column = _first_pixel(wrong)
+    value = int(raw[row, column])
+    declared = sorted(i for c in labels.classes for i in c.raw_ids)
+    found = np.unique(raw)
+    hint = ""
+    if labels.num_classes == 2 and set(found.tolist()) <= {0, 255}:
+        hint = " The mask holds only 0 and 255: declare raw id 255 for the second class, or save it as 1."
+    return DataError(
+        f"{source}: undeclared id {value} at row {row}, column {column} ({_count(wrong, raw == value)}). "
+        f"Declared ids: {_ranges(declared)}; void: {_ranges(labels.void_ids)}. "
+        f"Add the id to a class or to the void ids, or repair the mask.{hint}"
+    )
+
+
+def _undeclared_color(labels: LabelMap, raw: NDArray[Any], wrong: NDArray[np.bool_], source: str) -> DataError:
+    row, column = _first_pixel(wrong)
+    value = raw[row, column].astype(np.int64)
+    named = [(rgb, c.name) for c in labels.classes for rgb in c.all_colors]
+    named += [(rgb, "void") for rgb in labels.void_colors]
+    distance = [int(((value - np.array(rgb)) ** 2).sum()) for rgb, _ in named]
+    nearest, name = named[int(np.argmin(distance))]
+    same = (raw == raw[row, column]).all(axis=2)
+    color = tuple(int(v) for v in value)
+    return DataError(
+        f"{source}: undeclared colour {color} at row {row}, column {column} ({_count(wrong, same)}). "
+        f"The closest declared colour is {nearest} ({name}). "
+        "Add the colour to a class or to the void colours, or repair the mask."
+    )
+
+
+def _count(wrong: NDArray[np.bool_], same: NDArray[np.bool_]) -> str:
+    this, total = int(same.sum()), int(wrong.sum())
+    more = "" if this == total else f", {total} undeclared pixels in all"
+    return f"{this} pixel{'s' if this != 1 else ''} of this value{more}"
+
+
+def _ranges(values: Sequence[int]) -> str:
+    """Write 0, 1, 2, 3, 7 as `0..3, 7`."""
+    runs: list[list[int]] = []
+    for value in sorted(values):
+        if runs and value == runs[-1][1] + 1:
+            runs[-1][1] = value
+        else:
+            runs.append([value, value])
+    return ", ".join(str(a) if a == b else f"{a}..{b}" for a, b in runs) or "none"
