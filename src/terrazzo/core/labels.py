@@ -143,7 +143,7 @@ class LabelMap:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "LabelMap":
-        """Rebuild a map from `to_json`; the keys `raw_ids` (id = position) and `raw_colors` may be left out."""
+        """Rebuild a map from `to_json`; `raw_ids` (default: the position) and `raw_colors` may be left out."""
         classes = tuple(
             LabelClass(
                 name=str(entry["name"]),
@@ -187,7 +187,9 @@ class LabelMap:
 
     def _encode_colors(self, raw: NDArray[Any], source: str) -> NDArray[Any]:
         if raw.shape[2] != 3 or raw.dtype != np.uint8:
-            raise DataError(f"{source}: mask is {raw.shape} {raw.dtype}; expected RGB colours (H, W, 3) uint8.")
+            raise DataError(
+                f"{source}: mask is {raw.shape} {raw.dtype}; expected RGB colours (H, W, 3) uint8."
+            )
         packed = pack_colors(raw)
         pairs = [(rgb, t) for t, c in enumerate(self.classes) for rgb in c.all_colors]
         pairs += [(rgb, self.ignore_index) for rgb in self.void_colors]
@@ -247,7 +249,9 @@ def _undeclared_id(labels: LabelMap, raw: NDArray[Any], wrong: NDArray[np.bool_]
     )
 
 
-def _undeclared_color(labels: LabelMap, raw: NDArray[Any], wrong: NDArray[np.bool_], source: str) -> DataError:
+def _undeclared_color(
+    labels: LabelMap, raw: NDArray[Any], wrong: NDArray[np.bool_], source: str
+) -> DataError:
     row, column = _first_pixel(wrong)
     value = raw[row, column].astype(np.int64)
     named = [(rgb, c.name) for c in labels.classes for rgb in c.all_colors]
