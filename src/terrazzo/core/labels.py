@@ -143,7 +143,7 @@ class LabelMap:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "LabelMap":
-        """Rebuild a map from `to_json`; `raw_ids` (default: the position) and `raw_colors` may be left out."""
+        """Rebuild a map from `to_json`; `raw_ids` (default: position) and `raw_colors` may be left out."""
         classes = tuple(
             LabelClass(
                 name=str(entry["name"]),

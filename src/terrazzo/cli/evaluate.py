@@ -1,0 +1,54 @@
+"""`terrazzo evaluate`: a model and data become scores."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from terrazzo.cli.output import JsonOption, console, print_scores, write_json
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.", show_default=False)],
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA", help="KIND:PATH, a folder with images/ and masks/, or a dataset YAML."
+        ),
+    ],
+    split: Annotated[str, typer.Option(help="train, val, test or all.")] = "val",
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write an HTML report to FILE.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    json: JsonOption = None,
+) -> None:
+    """Score a model at the original resolution of the ground truth, with its protocol and interval."""
+    from rich.progress import track
+
+    from terrazzo.datasets import open_dataset
+    from terrazzo.evaluate import check_labels, write_report
+    from terrazzo.evaluate import evaluate as score
+    from terrazzo.predict import load
+
+    to = console()
+    predictor = load(model, device=device)
+    dataset = open_dataset(data, split=split)
+    check_labels(predictor.labels, dataset.labels)
+    evaluation = score(
+        predictor.model,
+        dataset,
+        progress=lambda indices: track(indices, "scoring", console=to, transient=True),
+    )
+    print_scores(to, evaluation)
+    if report is not None:
+        write_report(
+            report,
+            evaluation,
+            dataset=dataset,
+            predict=predictor.predict,
+            title=f"{model.name} on {data}",
+            model_facts=predictor.card.facts(),
+        )
+        to.print(f"Report: {report}")
+    write_json(json, evaluation.to_json())
