@@ -21,12 +21,12 @@ import numpy as np
 import segmentation_models_pytorch as smp
 import torch
 from lightning.pytorch.callbacks import Callback
-from terrazzo.evaluate import Evaluation, evaluate
 from torch.optim import lr_scheduler
 from torch.utils.data import DataLoader, Dataset
 
 from terrazzo.core.prediction import Prediction
 from terrazzo.datasets import build_dataset
+from terrazzo.evaluate import Evaluation, evaluate
 
 CROP = (352, 480)
 BATCH_SIZE = 8
