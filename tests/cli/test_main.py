@@ -93,7 +93,7 @@ def test_models__lists_all_and_shows_one(run: Path) -> None:
     [
         (("train", "tiny.yaml", "--out", "run"), 2, "already holds a run. Add --resume"),
         (("train", "none.yaml"), 2, "none.yaml: no such file"),
-        (("train", "tiny.yaml", "train.stpes=3", "--out", "x"), 2, "unknown key 'train.stpes': did you mean 'steps'?"),
+        (("train", "tiny.yaml", "train.stpes=3", "--out", "x"), 2, "did you mean 'steps'?"),
         (("train", "tiny.yaml", "model.kind=unte", "--out", "x"), 2, "did you mean 'unet'?"),
         (("train", "tiny.yaml", "data.kind=scene", "--out", "x"), 2, "did you mean 'scenes'?"),
         (("train", "tiny.yaml", "transforms.preset=lite", "--out", "x"), 2, "did you mean 'light'?"),

@@ -52,5 +52,5 @@ def test_build_recipe__unknown_key_suggests_the_right_one() -> None:
 
 @pytest.mark.parametrize("ends", [[0.5], [0.6, 0.5, 1.0], [0.5, 0.5, 1.0]])
 def test_build_recipe__stages_rise_to_one(ends: list[float]) -> None:
-    with pytest.raises(ConfigError, match="rising `until` values, the last of them 1.0"):
+    with pytest.raises(ConfigError, match=r"rising `until` values, the last of them 1\.0"):
         build_recipe({"train": {"steps": 1, "stages": [{"until": end} for end in ends]}})
