@@ -59,7 +59,8 @@ class ConfusionCounts:
         if prediction.shape != target.shape:
             raise DataError(
                 f"{id}: the prediction is {_size(prediction)} and the ground truth {_size(target)} pixels; "
-                "a score is counted at the size of the ground truth. Bring the prediction to that size (nearest)."
+                "a score is counted at the size of the ground truth. "
+                "Bring the prediction to that size (nearest)."
             )
         self._refuse_foreign(prediction, target, id)
         matrix = count_confusion(prediction, target, self.num_classes, ignore_index=self.ignore_index)
@@ -119,7 +120,7 @@ class ConfusionCounts:
             if foreign.size:
                 raise DataError(
                     f"{id}: the {what} holds {_most_frequent(foreign.tolist())}, which is no class: "
-                    f"expected ids 0..{self.num_classes - 1} (void in the ground truth: {self.ignore_index}). "
+                    f"expected ids 0..{self.num_classes - 1} (void in the truth: {self.ignore_index}). "
                     "Check that model, masks and label map belong together."
                 )
 
