@@ -16,7 +16,9 @@ def logits_size(size: tuple[int, int], stride: int) -> tuple[int, int]:
     return -(-height // stride), -(-width // stride)
 
 
-def upsample(logits_BKhw: Tensor, size: tuple[int, int], *, stride: int, align_corners: bool = False) -> Tensor:
+def upsample(
+    logits_BKhw: Tensor, size: tuple[int, int], *, stride: int, align_corners: bool = False
+) -> Tensor:
     """Widen logits bilinearly by their stride, then crop to the image: (B, K, h, w) -> (B, K, H, W).
 
     The one definition of full resolution in this project. The grid is the padded one, (h * stride,
@@ -35,7 +37,9 @@ def upsample(logits_BKhw: Tensor, size: tuple[int, int], *, stride: int, align_c
         )
     if stride == 1:
         return logits_BKhw
-    full = F.interpolate(logits_BKhw, size=(h * stride, w * stride), mode="bilinear", align_corners=align_corners)
+    full = F.interpolate(
+        logits_BKhw, size=(h * stride, w * stride), mode="bilinear", align_corners=align_corners
+    )
     return full[..., :height, :width]
 
 

@@ -23,7 +23,7 @@ class Sample(TypedDict):
     """(H, W, C), uint8 in 0..255 (uint16 in 0..65535 or float32 where the source is); RGB when C is 3."""
 
     mask: NDArray[np.uint8] | NDArray[np.int16]
-    """(H, W) train ids 0..K-1, void = the label map's `ignore_index` (255; -1 in int16 beyond 255 classes)."""
+    """(H, W) train ids 0..K-1; void = the label map's `ignore_index` (255, or -1 beyond 255 classes)."""
 
     id: str
     """Stable and unique within the dataset; masks written for this sample carry it as their stem."""
