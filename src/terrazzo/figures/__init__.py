@@ -1,0 +1,24 @@
+"""Pictures for people: label colours, overlays, error maps, charts, and the page that holds them.
+
+Nothing here computes a score; matplotlib, Pillow and jinja2 are imported by the functions that need them.
+"""
+
+from terrazzo.figures.charts import class_bars, confusion_heat_map, training_curves
+from terrazzo.figures.embed import mask_uri, photo_uri
+from terrazzo.figures.page import render
+from terrazzo.figures.pictures import LegendEntry, as_rgb, error_map, legend, number_regions, overlay
+
+__all__ = [
+    "LegendEntry",
+    "as_rgb",
+    "class_bars",
+    "confusion_heat_map",
+    "error_map",
+    "legend",
+    "mask_uri",
+    "number_regions",
+    "overlay",
+    "photo_uri",
+    "render",
+    "training_curves",
+]
