@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from terrazzo.cli.output import JsonOption, console, print_scores, write_json
+from terrazzo.cli.output import JsonOption, console, print_scores, progress_bar, write_json
 
 
 def evaluate(
@@ -24,8 +24,6 @@ def evaluate(
     json: JsonOption = None,
 ) -> None:
     """Score a model at the original resolution of the ground truth, with its protocol and interval."""
-    from rich.progress import track
-
     from terrazzo.datasets import open_dataset
     from terrazzo.evaluate import check_labels, write_report
     from terrazzo.evaluate import evaluate as score
@@ -35,11 +33,8 @@ def evaluate(
     predictor = load(model, device=device)
     dataset = open_dataset(data, split=split)
     check_labels(predictor.labels, dataset.labels)
-    evaluation = score(
-        predictor.model,
-        dataset,
-        progress=lambda indices: track(indices, "scoring", console=to, transient=True),
-    )
+    with progress_bar(to, "scoring") as progress:
+        evaluation = score(predictor.model, dataset, progress=progress)
     print_scores(to, evaluation)
     if report is not None:
         write_report(
@@ -48,7 +43,7 @@ def evaluate(
             dataset=dataset,
             predict=predictor.predict,
             title=f"{model.name} on {data}",
-            model_facts=predictor.card.facts(),
+            model_facts=predictor.card.facts() if predictor.card else None,
         )
         to.print(f"Report: {report}")
     write_json(json, evaluation.to_json())

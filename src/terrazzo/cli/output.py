@@ -1,12 +1,14 @@
 """What every verb prints with: consoles, the score table, and the `--json` file."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from terrazzo.core.errors import RequestError
@@ -59,8 +61,29 @@ def print_scores(to: Console, evaluation: "Evaluation") -> None:
         f"\nmIoU [bold]{percent(facts['miou'])}[/] (95% interval {percent(low)} to {percent(high)}), "
         f"pixel accuracy {percent(facts['pixel_accuracy'])}, macro F1 {percent(facts['macro_f1'])}"
     )
-    for line in evaluation.protocol.sentences():
-        to.print(f"[dim]{line}[/]")
+    protocol = evaluation.protocol
+    to.print(
+        f"[dim]{protocol.images} images of {protocol.data} {protocol.split}, scored at the {protocol.resolution} "
+        f"resolution; {protocol.averaging}; {protocol.void}; interval by {protocol.interval}[/]"
+    )
+    for note in protocol.notes:
+        to.print(f"[dim]Note: {note}[/]")
+
+
+@contextmanager
+def progress_bar(to: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar while work goes on; what it yields is called with (done, in all)."""
+    with Progress(
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=to,
+        transient=True,
+        disable=not to.is_terminal,
+    ) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def percent(share: float | None) -> str:

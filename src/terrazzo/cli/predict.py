@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from terrazzo.cli.output import JsonOption, console, write_json
+from terrazzo.cli.output import JsonOption, console, progress_bar, write_json
 
 
 def predict(
@@ -24,18 +24,13 @@ def predict(
     json: JsonOption = None,
 ) -> None:
     """Segment images of any size: a PNG of raw label ids for each, at the image's own size."""
-    from rich.progress import track
-
     from terrazzo.predict import load, predict_files
 
     to = console()
-    written = predict_files(
-        load(model, device=device),
-        inputs,
-        out,
-        overlay=overlay,
-        probabilities=probabilities,
-        progress=lambda items: track(items, "predicting", console=to, transient=True),
-    )
+    predictor = load(model, device=device)
+    with progress_bar(to, "predicting") as progress:
+        written = predict_files(
+            predictor, inputs, out, overlay=overlay, probabilities=probabilities, progress=progress
+        )
     to.print(f"{len(written)} image{'s' if len(written) != 1 else ''} segmented; the masks lie in {out}.")
     write_json(json, [item.to_json() for item in written])

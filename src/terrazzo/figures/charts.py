@@ -79,7 +79,8 @@ def class_bars(
         figure.legend(loc="outside upper left", ncols=3)
 
     alternative = "IoU per class, best first: " + "; ".join(
-        f"{names[k]} {'absent' if iou[k] is None else f'{100 * float(iou[k] or 0):.1f} %'}" for k in order[::-1]
+        f"{names[k]} {'absent' if iou[k] is None else f'{100 * float(iou[k] or 0):.1f} %'}"
+        for k in order[::-1]
     )
     return draw("bars", alternative, (7.2, 0.9 + 0.3 * len(names)), paint)
 
@@ -92,9 +93,7 @@ def confusion_heat_map(matrix_KK: NDArray[np.int64], names: Sequence[str]) -> st
         names: the K class names.
     """
     total_K1 = matrix_KK.sum(axis=1, keepdims=True)
-    share = np.divide(
-        100.0 * matrix_KK, total_K1, out=np.full(matrix_KK.shape, np.nan), where=total_K1 > 0
-    )
+    share = np.divide(100.0 * matrix_KK, total_K1, out=np.full(matrix_KK.shape, np.nan), where=total_K1 > 0)
     side = min(9.5, 2.2 + 0.44 * len(names))
 
     def paint(figure: "Figure") -> None:
@@ -175,7 +174,14 @@ def _paint_curves(
         there = ~(np.isnan(values) | np.isnan(steps))
         x, y = _averaged(steps[there]), _averaged(values[there])
         axes.plot(
-            x, y, color=color, linestyle=dash, linewidth=1.6, label=key, marker="o" if len(x) < 40 else "", markersize=3
+            x,
+            y,
+            color=color,
+            linestyle=dash,
+            linewidth=1.6,
+            label=key,
+            marker="o" if len(x) < 40 else "",
+            markersize=3,
         )
     axes.set_title(title)
     axes.set_xlabel("step")

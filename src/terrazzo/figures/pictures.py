@@ -38,7 +38,9 @@ class LegendEntry:
 
 def legend(labels: LabelMap) -> list[LegendEntry]:
     """List the classes in train-id order, as `number_regions` numbers them."""
-    return [LegendEntry(k, c.name, f"rgb({', '.join(map(str, c.color))})") for k, c in enumerate(labels.classes)]
+    return [
+        LegendEntry(k, c.name, f"rgb({', '.join(map(str, c.color))})") for k, c in enumerate(labels.classes)
+    ]
 
 
 def as_rgb(image: NDArray[Any]) -> Picture:
@@ -80,7 +82,11 @@ def overlay(image: NDArray[Any], ids: NDArray[Any], labels: LabelMap, alpha: flo
 
 
 def error_map(
-    prediction: NDArray[Any], target: NDArray[Any], *, image: NDArray[Any] | None = None, ignore_index: int = 255
+    prediction: NDArray[Any],
+    target: NDArray[Any],
+    *,
+    image: NDArray[Any] | None = None,
+    ignore_index: int = 255,
 ) -> Picture:
     """Show where a prediction is wrong: right is dim grey, wrong is bright orange, void is hatched.
 

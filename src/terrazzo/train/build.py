@@ -11,8 +11,10 @@ from terrazzo.core.errors import RequestError
 from terrazzo.core.randomness import Stream, generator
 from terrazzo.core.sample import Batch
 from terrazzo.datasets import SegmentationDataset, build_dataset
-from terrazzo.losses import CombinedLoss, build_loss
-from terrazzo.models import SegmentationModel, build_model
+from terrazzo.losses.combined import CombinedLoss
+from terrazzo.losses.config import build_loss
+from terrazzo.models import build_model
+from terrazzo.models.base import SegmentationModel
 from terrazzo.train.average import AveragedModel
 from terrazzo.train.batches import Draws, Stage, TransformedSamples, endless_batches
 from terrazzo.train.loop import State, new_counters

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import torch
 from accelerate import Accelerator
@@ -25,21 +25,15 @@ from terrazzo.train.average import AveragedModel
 LossFunction = Callable[[Prediction, Tensor], tuple[Tensor, dict[str, Tensor]]]
 
 
-class State(TypedDict):
-    """Everything that changes during a run."""
+class Counters(TypedDict):
+    """The plain numbers of a run."""
 
-    model: nn.Module
-    """The trained model, unwrapped."""
-
-    network: nn.Module
-    """The same model as training calls it: prepared for device and processes, perhaps compiled."""
-
-    average: AveragedModel
-    optimizer: torch.optim.Optimizer
     step: int
     """Optimiser steps done."""
 
     micro_batches: int
+    """Micro-batches drawn so far by each process."""
+
     position: int
     """Samples drawn so far, over all processes."""
 
@@ -50,11 +44,29 @@ class State(TypedDict):
     """Best validation mIoU so far, -1 before the first validation."""
 
     best_step: int
+    """Step of the best validation."""
+
     stale: int
     """Validations since the best one."""
 
     validated: int
-    """Validations done."""
+    """Validations of the plan that are done."""
+
+
+class State(Counters):
+    """Everything that changes during a run."""
+
+    model: nn.Module
+    """The trained model, unwrapped."""
+
+    network: nn.Module
+    """The same model as training calls it: prepared for device and processes, perhaps compiled."""
+
+    average: AveragedModel
+    """The float32 copy that is validated and saved."""
+
+    optimizer: torch.optim.Optimizer
+    """Its groups carry `base_lr`, the rate before the schedule's factor."""
 
 
 @dataclass(frozen=True)
@@ -122,18 +134,11 @@ def fit(
         hooks.after_step(state, StepFacts(loss, parts, norm, lr, images, micro[-1]))
 
 
-def new_counters() -> dict[str, Any]:
-    """Return the plain numbers of a state before the first step."""
-    return {
-        "step": 0,
-        "micro_batches": 0,
-        "position": 0,
-        "seconds": 0.0,
-        "best": -1.0,
-        "best_step": 0,
-        "stale": 0,
-        "validated": 0,
-    }
+def new_counters() -> Counters:
+    """Return the counters of a run before its first step."""
+    return Counters(
+        step=0, micro_batches=0, position=0, seconds=0.0, best=-1.0, best_step=0, stale=0, validated=0
+    )
 
 
 def _backward(

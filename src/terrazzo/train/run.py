@@ -169,7 +169,7 @@ class Run:
         """Score the averaged model on the validation split; keep it if it is the best."""
         model = state["average"].model
         evaluation = evaluate(model, self.parts.validation_data)
-        better = evaluation.scores.miou > state["best"]
+        better = not evaluation.scores.miou <= state["best"]  # the first is best even where it is undefined
         state["stale"] = 0 if better else state["stale"] + 1
         if better:
             state["best"], state["best_step"] = evaluation.scores.miou, state["step"]
@@ -179,7 +179,7 @@ class Run:
         if better:
             self.save_model(self.folder.best, state, evaluation)
         if self.journal is not None:
-            self.journal.log(state["step"], evaluation.scalars("val/"))
+            self.journal.log(state["step"], validation_row(evaluation))
             for name, picture in validation_pictures(model, self.parts.validation_data):
                 self.journal.picture(name, picture, state["step"])
         self.reporter.validated(state, evaluation, better=better)
@@ -209,3 +209,15 @@ class Run:
         """Flush the journal."""
         if self.journal is not None:
             self.journal.close()
+
+
+def validation_row(evaluation: Evaluation) -> dict[str, float]:
+    """Return what log.csv keeps of a validation: the means, and the IoU of every class that is present."""
+    scores = evaluation.scores
+    row = {
+        "val/miou": scores.miou,
+        "val/pixel_accuracy": scores.pixel_accuracy,
+        "val/macro_f1": scores.macro_f1,
+    }
+    classes = {f"val/iou/{entry.name}": entry.iou for entry in scores.per_class}
+    return {name: value for name, value in {**row, **classes}.items() if value is not None and value == value}
