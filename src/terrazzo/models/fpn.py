@@ -1,0 +1,172 @@
+"""Semantic FPN on any timm network.
+
+Kirillov, Girshick, He, Dollar 2019, Panoptic Feature Pyramid Networks, section 4.1 and figure 3,
+https://arxiv.org/abs/1901.02446. As segmentation_models_pytorch builds it: no 3x3 convolution on the pyramid,
+and dropout before the classes. Ours is the widening with align_corners=False, so that an image and the same
+image padded agree.
+
+Shapes: B images, C channels, H x W image size, h x w feature size, D feature width, K classes.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import log2
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from terrazzo.core.errors import RequestError
+from terrazzo.models.base import SegmentationModel
+from terrazzo.models.encoder import Encoder, build_encoder
+from terrazzo.models.layers import initialise, resize_like
+
+FINEST_STRIDE = 4
+GROUPS = 32
+
+
+class Branch(nn.Module):
+    """Brings one pyramid level to the finest level's size: (Conv3x3, group norm, ReLU, widen x 2) repeated.
+
+    Args:
+        in_channels: width of the pyramid.
+        out_channels: width of the branch, a multiple of 32.
+        doublings: how often the size is doubled; without any there is still one convolution.
+        align_corners: how features are widened.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, doublings: int, align_corners: bool) -> None:
+        super().__init__()
+        self.doublings = doublings
+        self.align_corners = align_corners
+        widths = [in_channels] + [out_channels] * max(1, doublings)
+        self.convs = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(fan_in, width, kernel_size=3, padding=1, bias=False),
+                nn.GroupNorm(GROUPS, width),
+                nn.ReLU(inplace=True),
+            )
+            for fan_in, width in pairwise(widths)
+        )
+
+    def forward(self, features_BDhw: Tensor) -> Tensor:
+        """Return (B, out_channels, h * 2^doublings, w * 2^doublings)."""
+        for conv in self.convs:
+            features_BDhw = conv(features_BDhw)
+            if self.doublings:
+                features_BDhw = F.interpolate(
+                    features_BDhw, scale_factor=2, mode="bilinear", align_corners=self.align_corners
+                )
+        return features_BDhw
+
+
+class FPN(SegmentationModel):
+    """Feature pyramid, one branch per level, their sum, and the classes; logits at stride 4.
+
+    Args:
+        encoder: gives the levels; those of stride 4 and more are used.
+        num_classes: K.
+        in_channels: C.
+        pyramid_channels: width of the pyramid; 256 in the paper.
+        segmentation_channels: width of the branches, a multiple of 32; 128 in the paper.
+        dropout: share of feature maps dropped before the classes, 0..1.
+        align_corners: how features and logits are widened; True only for weights trained so.
+        mean: per channel, pixel units; None for what the encoder expects.
+        std: per channel, pixel units; None for what the encoder expects.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        num_classes: int,
+        in_channels: int = 3,
+        pyramid_channels: int = 256,
+        segmentation_channels: int = 128,
+        dropout: float = 0.2,
+        align_corners: bool = False,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+    ) -> None:
+        if segmentation_channels < 1 or segmentation_channels % GROUPS:
+            raise RequestError(
+                f"segmentation_channels = {segmentation_channels}: give a multiple of {GROUPS}, "
+                "the number of groups that are normalised together."
+            )
+        used = [
+            (width, stride)
+            for width, stride in zip(encoder.channels, encoder.strides, strict=True)
+            if stride >= FINEST_STRIDE
+        ]
+        finest = used[0][1]
+        super().__init__(
+            num_classes=num_classes,
+            in_channels=in_channels,
+            stride=finest,
+            multiple=encoder.strides[-1],
+            mean=mean or encoder.mean,
+            std=std or encoder.std,
+            align_corners=align_corners,
+        )
+        self.encoder = encoder
+        self.lateral = nn.ModuleList(nn.Conv2d(width, pyramid_channels, kernel_size=1) for width, _ in used)
+        self.branches = nn.ModuleList(
+            Branch(
+                pyramid_channels,
+                segmentation_channels,
+                doublings=int(log2(stride / finest)),
+                align_corners=align_corners,
+            )
+            for _, stride in used
+        )
+        self.dropout = nn.Dropout2d(dropout)
+        self.classify = nn.Conv2d(segmentation_channels, num_classes, kernel_size=1)
+        for part in (self.lateral, self.branches, self.classify):
+            initialise(part)
+
+    def logits(self, image_BCHW: Tensor) -> Tensor:
+        """Return (B, K, H / 4, W / 4)."""
+        levels = self.encoder(image_BCHW)[-len(self.lateral) :]
+        pyramid = self._top_down(
+            [lateral(level) for lateral, level in zip(self.lateral, levels, strict=True)]
+        )
+        merged_BDhw, *others = [branch(level) for branch, level in zip(self.branches, pyramid, strict=True)]
+        for other_BDhw in others:
+            merged_BDhw = merged_BDhw + other_BDhw
+        logits_BKhw: Tensor = self.classify(self.dropout(merged_BDhw))
+        return logits_BKhw
+
+    def _top_down(self, levels: list[Tensor]) -> list[Tensor]:
+        """Add to every level the coarser ones above it; finest first, as given."""
+        pyramid = [levels[-1]]
+        for level_BDhw in reversed(levels[:-1]):
+            pyramid.append(level_BDhw + resize_like(pyramid[-1], level_BDhw))
+        return pyramid[::-1]
+
+
+def build_fpn(
+    *,
+    num_classes: int,
+    in_channels: int,
+    encoder: str,
+    pretrained: bool | str = False,
+    encoder_options: dict[str, Any] | None = None,
+    pyramid_channels: int = 256,
+    segmentation_channels: int = 128,
+    dropout: float = 0.2,
+    align_corners: bool = False,
+    mean: tuple[float, ...] | None = None,
+    std: tuple[float, ...] | None = None,
+) -> FPN:
+    """Build the encoder by its timm name, and the network on it; see the class for the options."""
+    return FPN(
+        build_encoder(encoder, in_channels=in_channels, pretrained=pretrained, options=encoder_options),
+        num_classes=num_classes,
+        in_channels=in_channels,
+        pyramid_channels=pyramid_channels,
+        segmentation_channels=segmentation_channels,
+        dropout=dropout,
+        align_corners=align_corners,
+        mean=mean,
+        std=std,
+    )
