@@ -118,7 +118,8 @@ def _refuse_newer(data: dict[str, Any], source: str) -> None:
     if isinstance(version, int) and version > FORMAT_VERSION:
         raise CheckpointError(
             f"{source} has format version {version}, written by Terrazzo "
-            f"{data.get('terrazzo_version', 'of unknown version')}; this Terrazzo ({__version__}) reads up to version {FORMAT_VERSION}. "
+            f"{data.get('terrazzo_version', 'of unknown version')}; "
+            f"this Terrazzo ({__version__}) reads up to version {FORMAT_VERSION}. "
             "Upgrade with `pip install -U terrazzo`."
         )
 

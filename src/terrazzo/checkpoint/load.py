@@ -90,8 +90,9 @@ def _fill(model: "SegmentationModel", weights: dict[str, Tensor], folder: Path) 
     if wrong:
         first = wrong[0]
         raise CheckpointError(
-            f"The weights in {folder} do not fit the architecture of its card: {len(wrong)} tensors differ, first "
-            f"{first!r} ({_shape(given.get(first))} in the file, {_shape(expected.get(first))} expected)."
+            f"The weights in {folder} do not fit the architecture of its card: {len(wrong)} tensors differ, "
+            f"first {first!r} ({_shape(given.get(first))} in the file, {_shape(expected.get(first))} "
+            "expected)."
         )
     model.load_state_dict(weights, strict=True)
 

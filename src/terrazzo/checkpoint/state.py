@@ -19,8 +19,8 @@ STATE: Final = "state.pt"
 OVERHEAD_BYTES: Final = 1 << 20
 """Generous room for what `torch.save` adds to the tensors."""
 
-STEP_FOLDER: Final = re.compile(r"^(?:\.)?(step-(\d{8,}))(?:\.old-[0-9a-f]+)?$")
-"""`step-00000123`, or `.step-00000123.old-1a2b3c4d` where a crash fell between two renames."""
+STEP_FOLDER: Final = re.compile(r"\.?(?P<name>step-(?P<step>\d{8,}))(\.(?P<kind>old|new|gone)-[0-9a-f]+)?")
+"""`step-00000123`, or what a crashed writer left beside it, as `.step-00000123.old-1a2b3c4d`."""
 
 PLAIN: Final = (bool, int, float, str, bytes, type(None), torch.Size, torch.dtype, torch.device)
 
@@ -115,23 +115,25 @@ def load_state(root: Path | str, *, device: torch.device | str | None = None) ->
 
 
 def _candidates(root: Path) -> list[tuple[int, Path]]:
-    """Return (step, folder) of all that looks like a state, newest first, one in place before one aside."""
-    if not root.is_dir():
-        return []
-    found = [(match, path) for path in root.iterdir() if (match := STEP_FOLDER.match(path.name))]
-    order = sorted(found, key=lambda item: (-int(item[0][2]), item[1].name.startswith(".")))
-    return [(int(match[2]), path) for match, path in order]
+    """Return (step, folder) of all that may be a whole state, newest first, one in place before one aside."""
+    found = [(match, path) for match, path in _step_folders(root) if match["kind"] in {None, "old"}]
+    found.sort(key=lambda item: (-int(item[0]["step"]), item[0]["kind"] is not None))
+    return [(int(match["step"]), path) for match, path in found]
 
 
 def _prune(root: Path, step: int, keep: int) -> None:
     """Delete states of later steps and all but the newest `keep`; leftovers of crashes go with them."""
-    places = {match[1] for path in root.iterdir() if (match := STEP_FOLDER.match(path.name))}
-    by_age = sorted(places, key=lambda name: int(name.removeprefix("step-")), reverse=True)
-    past = [name for name in by_age if int(name.removeprefix("step-")) <= step]
-    for name in by_age:
-        if name not in past[:keep] and (root / name).exists():
-            remove_folder(root / name)
-        clean_leftovers(root / name)
+    kept = sorted({whole for whole, _ in _candidates(root) if whole <= step})[-keep:]
+    for number, folder in {(int(match["step"]), root / match["name"]) for match, _ in _step_folders(root)}:
+        if number in kept:
+            clean_leftovers(folder)
+        else:
+            remove_folder(folder)
+
+
+def _step_folders(root: Path) -> list[tuple[re.Match[str], Path]]:
+    paths = list(root.iterdir()) if root.is_dir() else []
+    return [(match, path) for path in paths if (match := STEP_FOLDER.fullmatch(path.name))]
 
 
 def _differences(manifest: Manifest, device: torch.device | str | None) -> list[str]:

@@ -28,15 +28,15 @@ def find_folder(path: Path | str) -> Path:
     for _ in range(PATIENCE):
         if path.exists():
             return path
-        for aside in set_aside(path):
+        for aside in beside(path, "old"):
             if is_whole(aside):
                 return aside
     raise CheckpointError(_nothing_there(path))
 
 
-def set_aside(path: Path) -> list[Path]:
-    """Return the former versions of a folder that a crash left beside it."""
-    return sorted(path.parent.glob(f".{literal(path.name)}.old-*"))
+def beside(path: Path, kind: str) -> list[Path]:
+    """Return what a crashed writer left beside a folder: `new` unfinished, `old` set aside, `gone` deleted."""
+    return sorted(path.parent.glob(f".{_literal(path.name)}.{kind}-*"))
 
 
 def is_whole(path: Path) -> bool:
@@ -179,6 +179,6 @@ def _not_ours(path: Path) -> str:
     )
 
 
-def literal(name: str) -> str:
+def _literal(name: str) -> str:
     """Escape what glob would take for a pattern."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)

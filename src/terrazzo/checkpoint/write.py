@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from terrazzo.checkpoint.manifest import MANIFEST, Environment, Manifest, current_environment, file_facts
-from terrazzo.checkpoint.verify import literal, read_manifest, set_aside
+from terrazzo.checkpoint.verify import beside, read_manifest
 from terrazzo.core.errors import CheckpointError
 
 FileContent = bytes | Callable[[Path], None]
@@ -69,9 +69,10 @@ def write_folder(
 
 def remove_folder(path: Path) -> None:
     """Delete a folder of ours so that a crash never leaves half of one under its name."""
-    aside = _beside(path, "old")
-    path.rename(aside)
-    _remove_written(aside, path)
+    for version in [path, *beside(path, "old")]:
+        if version.exists():  # not "old": what is deleted on purpose is never read again
+            version.rename(_new_name(path, "gone"))
+    clean_leftovers(path)
 
 
 def sync_folder(path: Path) -> None:
@@ -87,10 +88,12 @@ def sync_folder(path: Path) -> None:
 
 def clean_leftovers(path: Path) -> None:
     """Remove what crashed writers of this folder left beside it, but never the only readable version."""
-    for unfinished in path.parent.glob(f".{literal(path.name)}.new-*"):
+    for unfinished in beside(path, "new"):
         shutil.rmtree(unfinished)
+    for gone in beside(path, "gone"):
+        _remove_written(gone, path)
     if path.exists():
-        for aside in set_aside(path):
+        for aside in beside(path, "old"):
             _remove_written(aside, path)
 
 
@@ -124,7 +127,7 @@ def _refuse_foreign(path: Path) -> None:
 
 def _fill(path: Path, files: Mapping[str, FileContent], environment: Environment) -> Path:
     """Write everything into a temporary folder beside `path`, the manifest last, and make it durable."""
-    temporary = _beside(path, "new")
+    temporary = _new_name(path, "new")
     temporary.mkdir()
     try:
         for name, content in files.items():
@@ -149,7 +152,7 @@ def _write_file(path: Path, content: FileContent) -> None:
 
 def _put_in_place(temporary: Path, path: Path) -> None:
     """Rename the new folder in; the former one is set aside for that instant and then deleted."""
-    aside = _beside(path, "old") if path.exists() else None
+    aside = _new_name(path, "old") if path.exists() else None
     try:
         if aside:
             path.rename(aside)
@@ -177,7 +180,7 @@ def _remove_written(aside: Path, path: Path) -> None:
         aside.rename(path.parent / f"{path.name}-leftover-{secrets.token_hex(4)}")
 
 
-def _beside(path: Path, kind: str) -> Path:
+def _new_name(path: Path, kind: str) -> Path:
     return path.parent / f".{path.name}.{kind}-{secrets.token_hex(4)}"
 
 
@@ -188,8 +191,10 @@ def _cannot_write(path: Path, needed: int, error: OSError) -> CheckpointError:
             f"Not enough disk space for the folder {path}: it needs about {_size(needed)}, "
             f"{_size(_free(path))} are free. {kept} Free some space or choose another folder."
         )
+    file = next((place for place in path.parents if place.is_file()), None)
+    reason = f"{file} is a file, not a folder" if file else error.strerror or str(error)
     return CheckpointError(
-        f"The folder {path} cannot be written: {error.strerror or error}. {kept} It needs about "
+        f"The folder {path} cannot be written: {reason}. {kept} It needs about "
         f"{_size(needed)}, {_size(_free(path))} are free. Check that the folder above it is one that "
         "you may write to, or choose another."
     )

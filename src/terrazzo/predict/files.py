@@ -165,6 +165,8 @@ def _predict_one(predictor: Predictor, image: Path, targets: _Targets) -> list[P
     try:
         prediction = predictor.infer(pixels)
         ids = to_ids(prediction)
+    except RequestError as error:  # of this image, for instance that it is too small
+        raise DataError(str(error)) from error
     except (torch.OutOfMemoryError, MemoryError) as error:
         height, width = pixels.shape[:2]
         raise DataError(f"{height} x {width} pixels are too many for the memory here: {error}") from error
@@ -199,7 +201,8 @@ def _write(target: Path, save: Callable[[Path], None]) -> None:
 def _cannot_write(path: Path, error: BaseException) -> TerrazzoError:
     return TerrazzoError(
         f"{path} cannot be written: {getattr(error, 'strerror', None) or error}. "
-        "Free some space there, or choose another folder that you may write to. Results written so far are whole."
+        "Free some space there, or choose another folder that you may write to. "
+        "Results written so far are whole."
     )
 
 
