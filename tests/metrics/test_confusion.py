@@ -45,20 +45,16 @@ def test_add__counts_void_of_minus_one_beyond_255_classes() -> None:
     assert counts.pooled[299, 299] == counts.pooled.sum() == 1
 
 
-def test_add__refuses_another_size_naming_image_and_both_sizes() -> None:
-    with pytest.raises(
-        DataError, match=r"^a7: the prediction is 1 x 2 and the ground truth 2 x 1 pixels.*nearest"
-    ):
+def test_add__refuses_another_size_naming_the_image() -> None:
+    with pytest.raises(DataError, match=r"^a7: .*\(1, 2\) .*\(2, 1\) differ in shape"):
         ConfusionCounts(2).add(ids([0, 1]), ids([0], [1]), "a7")
 
 
-def test_add__refuses_an_id_that_is_no_class() -> None:
+def test_add__refuses_an_id_that_is_no_class_naming_the_image() -> None:
     counts = ConfusionCounts(3)
-    with pytest.raises(
-        DataError, match=r"^a7: the prediction holds id 9 at 2 pixels.* 0\.\.2 .*label map belong"
-    ):
+    with pytest.raises(DataError, match=r"^a7: Prediction holds id 9 on 2 valid pixels; expected 0\.\.2"):
         counts.add(ids([9, 9, 0]), ids([0, 0, 0]), "a7")
-    with pytest.raises(DataError, match=r"^a7: the ground truth holds id 3 at 1 pixel,"):
+    with pytest.raises(DataError, match=r"^a7: Target holds id 3 on 1 valid"):
         counts.add(ids([0, 0, 0]), ids([0, 0, 3]), "a7")
     assert len(counts) == 0
 

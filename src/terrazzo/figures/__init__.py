@@ -4,7 +4,7 @@ Nothing here computes a score; matplotlib, Pillow and jinja2 are imported by the
 """
 
 from terrazzo.figures.charts import class_bars, confusion_heat_map, training_curves
-from terrazzo.figures.embed import mask_uri, photo_uri
+from terrazzo.figures.embed import fit_mask, fit_photo, mask_uri, photo_uri
 from terrazzo.figures.page import render
 from terrazzo.figures.pictures import LegendEntry, as_rgb, error_map, legend, number_regions, overlay
 
@@ -14,6 +14,8 @@ __all__ = [
     "class_bars",
     "confusion_heat_map",
     "error_map",
+    "fit_mask",
+    "fit_photo",
     "legend",
     "mask_uri",
     "number_regions",

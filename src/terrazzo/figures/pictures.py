@@ -17,14 +17,17 @@ Picture = NDArray[np.uint8]
 WRONG: Final = (255, 176, 0)
 """Orange of the IBM colour-blind-safe palette; far brighter than what is right, so it reads in grey too."""
 
-RIGHT_BRIGHTNESS: Final = 0.38
-"""How much of the image's brightness is left where the prediction is right."""
+RIGHT: Final = (24, 96)
+"""What is right is dimmed into these brightnesses, black to white; always darker than WRONG."""
 
 HATCH_PERIOD = 8
 """Pixels from one void stripe to the next."""
 
-MIN_NUMBER_RADIUS = 9
-"""Pixels of free space around a class number; smaller regions stay unnumbered."""
+NUMBER_SCALE = 0.0016
+"""Size of class numbers per pixel of the picture's longer side, in units of OpenCV's font."""
+
+MIN_NUMBER_RADIUS = 17
+"""Pixels of free space that a number of size 1 needs around its centre; smaller regions stay unnumbered."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,9 @@ class LegendEntry:
 
 def legend(labels: LabelMap) -> list[LegendEntry]:
     """List the classes in train-id order, as `number_regions` numbers them."""
-    return [LegendEntry(k, c.name, f"rgb({', '.join(map(str, c.color))})") for k, c in enumerate(labels.classes)]
+    return [
+        LegendEntry(k, c.name, f"rgb({', '.join(map(str, c.color))})") for k, c in enumerate(labels.classes)
+    ]
 
 
 def as_rgb(image: NDArray[Any]) -> Picture:
@@ -80,7 +85,11 @@ def overlay(image: NDArray[Any], ids: NDArray[Any], labels: LabelMap, alpha: flo
 
 
 def error_map(
-    prediction: NDArray[Any], target: NDArray[Any], *, image: NDArray[Any] | None = None, ignore_index: int = 255
+    prediction: NDArray[Any],
+    target: NDArray[Any],
+    *,
+    image: NDArray[Any] | None = None,
+    ignore_index: int = 255,
 ) -> Picture:
     """Show where a prediction is wrong: right is dim grey, wrong is bright orange, void is hatched.
 
@@ -92,7 +101,8 @@ def error_map(
     """
     height, width = target.shape
     grey = np.full((height, width), 150.0) if image is None else _brightness(as_rgb(image))
-    picture = np.repeat((RIGHT_BRIGHTNESS * grey)[..., None], 3, axis=2).round().astype(np.uint8)
+    dim = RIGHT[0] + grey / 255 * (RIGHT[1] - RIGHT[0])
+    picture = np.repeat(dim[..., None], 3, axis=2).round().astype(np.uint8)
     picture[prediction != target] = WRONG
     void = target == ignore_index
     rows, columns = np.indices(target.shape)
@@ -111,24 +121,25 @@ def number_regions(picture: Picture, ids: NDArray[Any], num_classes: int) -> Pic
         num_classes: K.
     """
     numbered = picture.copy()
+    scale = NUMBER_SCALE * max(ids.shape)
     for k in np.unique(ids):
         if not 0 <= k < num_classes:
             continue
         region = np.pad((ids == k).astype(np.uint8), 1)
         distance = cv2.distanceTransform(region, cv2.DIST_L2, 3)[1:-1, 1:-1]
-        if distance.max() >= MIN_NUMBER_RADIUS:
+        if distance.max() >= MIN_NUMBER_RADIUS * scale:
             row, column = np.unravel_index(int(distance.argmax()), distance.shape)
-            _write_number(numbered, str(int(k)), (int(column), int(row)))
+            _write_number(numbered, str(int(k)), (int(column), int(row)), scale)
     return numbered
 
 
-def _write_number(picture: Picture, text: str, center: tuple[int, int]) -> None:
+def _write_number(picture: Picture, text: str, center: tuple[int, int], scale: float) -> None:
     """Draw white text with a black rim, centred at (x, y): legible on every colour."""
-    font, scale = cv2.FONT_HERSHEY_SIMPLEX, 0.45
-    (width, height), _ = cv2.getTextSize(text, font, scale, 1)
+    font, stroke = cv2.FONT_HERSHEY_SIMPLEX, max(1, round(1.6 * scale))
+    (width, height), _ = cv2.getTextSize(text, font, scale, stroke)
     corner = (center[0] - width // 2, center[1] + height // 2)
-    cv2.putText(picture, text, corner, font, scale, (0, 0, 0), 3, cv2.LINE_AA)
-    cv2.putText(picture, text, corner, font, scale, (255, 255, 255), 1, cv2.LINE_AA)
+    cv2.putText(picture, text, corner, font, scale, (0, 0, 0), 3 * stroke, cv2.LINE_AA)
+    cv2.putText(picture, text, corner, font, scale, (255, 255, 255), stroke, cv2.LINE_AA)
 
 
 def _borders(ids: NDArray[Any]) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ _METADATA: Final = ("Creator", "Date", "Format", "Type")
 _SETTINGS: Final[dict[str, Any]] = {
     "svg.fonttype": "none",  # text stays text: small, selectable, in the page's font
     "text.parse_math": False,  # a class called "$x" is a name, not a formula
-    "font.size": 10,
+    "font.size": 11,
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": INK,
@@ -28,13 +28,13 @@ _SETTINGS: Final[dict[str, Any]] = {
     "ytick.color": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlesize": 10.5,
+    "axes.titlesize": 12,
     "axes.titlelocation": "left",
     "axes.grid": False,
     "grid.color": INK,
     "grid.alpha": 0.12,
     "legend.frameon": False,
-    "legend.fontsize": 9,
+    "legend.fontsize": 10.5,
 }
 
 
@@ -52,7 +52,8 @@ def draw(name: str, alternative: str, size: tuple[float, float], paint: Callable
     from matplotlib.figure import Figure
 
     buffer = io.StringIO()
-    with mpl.rc_context({**_SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():
+    settings: dict[Any, Any] = {**_SETTINGS, "svg.hashsalt": name}
+    with mpl.rc_context(settings), warnings.catch_warnings():
         # Text is drawn by the browser: a letter that matplotlib's own font lacks is no loss.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=size, layout="constrained")
@@ -70,6 +71,7 @@ def _inline(document: str, name: str, alternative: str, size: tuple[float, float
     body = re.sub(r"<!--.*?-->\s*", "", body, flags=re.DOTALL)
     body = re.sub(r'<g id="[^"]*"', "<g", body)  # never referred to, and the same in every chart
     body = re.sub(r"<defs>\s*<style[^>]*>.*?</style>\s*</defs>", "", body, count=1, flags=re.DOTALL)
+    body = re.sub(r" font-family: [^;\"]*;?", "", body)  # the page's own font
     body = body.replace(INK, "currentColor")
     width, height = (round(72 * side) for side in size)
     label = html.escape(alternative, quote=True)

@@ -4,8 +4,6 @@ Shapes: N images counted so far, K classes (void is never one of them), H and W 
 Rows are the truth, columns the prediction, everywhere.
 """
 
-from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -56,14 +54,10 @@ class ConfusionCounts:
             DataError: the two differ in size, or hold an id that is no class; names the image.
             ValueError: an image of this id has been counted already.
         """
-        if prediction.shape != target.shape:
-            raise DataError(
-                f"{id}: the prediction is {_size(prediction)} and the ground truth {_size(target)} pixels; "
-                "a score is counted at the size of the ground truth. "
-                "Bring the prediction to that size (nearest)."
-            )
-        self._refuse_foreign(prediction, target, id)
-        matrix = count_confusion(prediction, target, self.num_classes, ignore_index=self.ignore_index)
+        try:
+            matrix = count_confusion(prediction, target, self.num_classes, ignore_index=self.ignore_index)
+        except DataError as error:
+            raise DataError(f"{id}: {error}") from error
         self._append(matrix, id, group)
         return matrix
 
@@ -111,24 +105,3 @@ class ConfusionCounts:
         self._ids[id] = None
         self._matrices.append(matrix)
         self._groups.append(group)
-
-    def _refuse_foreign(self, prediction: NDArray[Any], target: NDArray[Any], id: str) -> None:
-        """Refuse ids that are no class; a prediction under void counts for nothing, so it may be anything."""
-        counted = target != self.ignore_index
-        for what, values in (("ground truth", target), ("prediction", prediction)):
-            foreign = values[counted & ((values < 0) | (values >= self.num_classes))]
-            if foreign.size:
-                raise DataError(
-                    f"{id}: the {what} holds {_most_frequent(foreign.tolist())}, which is no class: "
-                    f"expected ids 0..{self.num_classes - 1} (void in the truth: {self.ignore_index}). "
-                    "Check that model, masks and label map belong together."
-                )
-
-
-def _size(mask: NDArray[Any]) -> str:
-    return " x ".join(str(length) for length in mask.shape)
-
-
-def _most_frequent(values: Iterable[int]) -> str:
-    ((value, count),) = Counter(values).most_common(1)
-    return f"id {value} at {count} pixel{'s' if count != 1 else ''}"
