@@ -149,7 +149,7 @@ def _split_files(root: Path, heap: Part) -> dict[str, Part]:
 
 
 def listed_stems(file: Path, known: Container[str]) -> tuple[str, ...]:
-    """Return the ids that a split file lists, one a line: a name, a file name, or a path and a second path."""
+    """Return the ids of a split file, one a line: a name, a file name, or a path and a second path."""
     lines = (line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines())
     return tuple(_stem_of(line, known) for line in lines if line)
 
