@@ -46,8 +46,9 @@ class CamVid(Dataset[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        image = cv2.cvtColor(cv2.imread(str(self.images[index])), cv2.COLOR_BGR2RGB)
-        mask = cv2.imread(str(self.masks[index]), cv2.IMREAD_GRAYSCALE)
+        image: Any = cv2.imread(str(self.images[index]))
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        mask: Any = cv2.imread(str(self.masks[index]), cv2.IMREAD_GRAYSCALE)
         mask[mask == CLASSES] = VOID
         sample = self.augmentation(image=image, mask=mask)
         return sample["image"].transpose(2, 0, 1), sample["mask"]
@@ -76,6 +77,9 @@ def training_augmentation() -> A.Compose:
 
 class CamVidModel(L.LightningModule):
     """The example's module."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
