@@ -11,7 +11,7 @@ import pytest
 from tests.checkpoint import dying
 
 from terrazzo.checkpoint.state import load_state, save_state
-from terrazzo.checkpoint.verify import read_files
+from terrazzo.checkpoint.verify import read_files, verify_folder
 from terrazzo.checkpoint.write import write_folder
 
 KILLS = 12
@@ -102,6 +102,8 @@ def test_save_state__killed_before_every_file_call(server: ForkServerContext, tm
         loaded = load_state(root)
         assert loaded is not None
         assert not loaded.passed_over
+        for folder in root.glob("step-*"):
+            verify_folder(folder)  # also those that were being deleted
         seen.append(loaded.step)
         file_call += 1
     assert file_call > 20, "the calls were not seen: the test shows nothing"

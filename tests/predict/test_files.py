@@ -231,5 +231,7 @@ def test_predict_files__a_former_result_is_replaced(
     predictor: Predictor, photos: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "a.png").write_bytes(b"from another model")
-    (item,) = predict_files(predictor, [photos / "a.png"], tmp_path)
+    with (tmp_path / "a.png").open("rb") as reader:
+        (item,) = predict_files(predictor, [photos / "a.png"], tmp_path)
+        assert reader.read() == b"from another model", "a reader of the former file must keep it whole"
     assert read_mask(item.mask).shape == (41, 50)
