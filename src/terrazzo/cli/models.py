@@ -72,6 +72,6 @@ def _print_one(to: Console, summary: "ModelSummary") -> None:
     height, width = summary.image_size
     to.print(
         f"{summary.parameters:,} parameters, {summary.macs / 1e9:.2f} GMACs and "
-        f"{summary.activation_bytes / 1e6:.0f} MB of float32 activations for one image of {height} x {width}; "
+        f"{summary.activation_bytes / 1e6:.0f} MB of float32 activations for one {height} x {width} image; "
         f"logits at stride {summary.stride}"
     )
