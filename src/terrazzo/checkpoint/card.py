@@ -66,6 +66,20 @@ class Card(BaseModel):
         """The labels as the object that encodes, decodes and paints."""
         return LabelMap.from_json(self.labels)
 
+    def facts(self) -> dict[str, str]:
+        """Return what a report says about the model, name -> value, in words."""
+        encoder = self.arguments.get("encoder")
+        steps = (self.training or {}).get("steps")
+        facts = {
+            "Architecture": self.architecture + (f" on {encoder}" if encoder else ""),
+            "Input": f"{self.in_channels} channels ({self.channel_order}), raw pixel values",
+            "Classes": str(self.num_classes),
+            "Output stride": str(self.stride),
+            "Training": f"{steps} steps" if steps is not None else "",
+            "Written by": f"Terrazzo {self.terrazzo_version}, PyTorch {self.torch_version}",
+        }
+        return {name: value for name, value in facts.items() if value}
+
     def to_bytes(self) -> bytes:
         """Return the content of `model.json`; numbers that JSON lacks (NaN, infinity) become null."""
         plain = _finite(self.model_dump(mode="json"))
