@@ -4,13 +4,13 @@ import json
 from typing import Any
 
 import pytest
-from tests.checkpoint.tiny import LABELS, TinyNet
 
 from terrazzo.checkpoint.card import Card
 from terrazzo.checkpoint.readme import render_readme
 from terrazzo.checkpoint.save import make_card
 from terrazzo.core.errors import CheckpointError, RequestError
 from terrazzo.core.labels import LabelMap
+from tests.checkpoint.tiny import LABELS, TinyNet
 
 SCORES: dict[str, Any] = {
     "miou": 0.5678,

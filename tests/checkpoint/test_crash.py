@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.checkpoint import dying
 
 from terrazzo.checkpoint.state import load_state, save_state
 from terrazzo.checkpoint.verify import read_files, verify_folder
 from terrazzo.checkpoint.write import write_folder
+from tests.checkpoint import dying
 
 KILLS = 12
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import safetensors.torch
 import torch
-from tests.checkpoint.tiny import LABELS, TinyNet, build_tiny
 from torch import nn
 
 from terrazzo.checkpoint import load_model, read_card, save_model, verify_folder, write_folder
 from terrazzo.core.errors import CheckpointError
+from tests.checkpoint.tiny import LABELS, TinyNet, build_tiny
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.checkpoint.tiny import TinyNet
 
 from terrazzo.checkpoint.state import load_state, save_state
 from terrazzo.checkpoint.write import write_folder
 from terrazzo.core.errors import CheckpointError
+from tests.checkpoint.tiny import TinyNet
 
 
 def folders(root: Path) -> list[str]:
