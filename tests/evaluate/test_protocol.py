@@ -1,8 +1,7 @@
-from tests.evaluate.made import Made, NearestColor
-
 from terrazzo.core import LabelMap
 from terrazzo.evaluate import evaluate
 from terrazzo.evaluate.protocol import void_rule
+from tests.evaluate.made import Made, NearestColor
 
 
 def test_protocol__says_all_that_a_score_needs() -> None:

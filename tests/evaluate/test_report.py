@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.evaluate.made import Made, NearestColor
 
 from terrazzo.core import TerrazzoError
 from terrazzo.evaluate import Evaluation, evaluate, write_report
 from terrazzo.evaluate.examples import choose
 from terrazzo.predict import segment
+from tests.evaluate.made import Made, NearestColor
 
 HISTORY = [{"step": str(i), "loss": str(1 / (i + 1)), "val/miou": "0.5" if i % 2 else ""} for i in range(6)]
 HOSTILE = (

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn import metrics as sk
-from tests.evaluate.made import Made, NearestColor, nearest_color
 
 from terrazzo.core import DataError, LabelMap, RequestError
 from terrazzo.evaluate import check_labels, evaluate, evaluate_with
+from tests.evaluate.made import Made, NearestColor, nearest_color
 
 
 def test_evaluate__equals_scikit_learn_on_all_pixels_of_all_images() -> None:

@@ -2,16 +2,17 @@
 
 import json
 import math
+from importlib.metadata import version
 from typing import Any, Final
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from terrazzo import __version__
 from terrazzo.core.errors import CheckpointError, ConfigError, did_you_mean
 from terrazzo.core.labels import LabelMap
 
 FORMAT_VERSION: Final = 1
+TERRAZZO_VERSION: Final = version("terrazzo")
 
 
 class Card(BaseModel):
@@ -55,7 +56,7 @@ class Card(BaseModel):
     training: dict[str, Any] | None = None
     """How it came to be: recipe, steps, seconds, data; None if unknown."""
 
-    terrazzo_version: str = __version__
+    terrazzo_version: str = TERRAZZO_VERSION
     """Version of this package that wrote the folder."""
 
     torch_version: str = str(torch.__version__)
@@ -133,7 +134,7 @@ def _refuse_newer(data: dict[str, Any], source: str) -> None:
         raise CheckpointError(
             f"{source} has format version {version}, written by Terrazzo "
             f"{data.get('terrazzo_version', 'of unknown version')}; "
-            f"this Terrazzo ({__version__}) reads up to version {FORMAT_VERSION}. "
+            f"this Terrazzo ({TERRAZZO_VERSION}) reads up to version {FORMAT_VERSION}. "
             "Upgrade with `pip install -U terrazzo`."
         )
 

@@ -4,6 +4,7 @@ This file only says what happens when. How to build lies in build.py, how to tra
 in resume.py and `checkpoint`, how to score in `evaluate`.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -224,4 +225,4 @@ def validation_row(evaluation: Evaluation) -> dict[str, float]:
         "val/macro_f1": scores.macro_f1,
     }
     classes = {f"val/iou/{entry.name}": entry.iou for entry in scores.per_class}
-    return {name: value for name, value in {**row, **classes}.items() if value is not None and value == value}
+    return {name: value for name, value in {**row, **classes}.items() if not math.isnan(value)}

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from terrazzo.datasets.scenery.canvas import Canvas, Label
-from terrazzo.datasets.scenery.light import Color
+from terrazzo.datasets.scenery.light import Color, Point
+
+Wall = tuple[Point, Point, Point, Point]
+"""Corners: below at the start and end, above at the end and start."""
 
 _WALLS = np.array(
     [
@@ -77,8 +79,8 @@ def paint_building(canvas: Canvas, building: Building, rng: np.random.Generator)
     back = front + building.side * building.width
     near, far = building.z
     top = building.height
-    end = np.array([(front, 0, near), (back, 0, near), (back, top, near), (front, top, near)], dtype=float)
-    side = np.array([(front, 0, near), (front, 0, far), (front, top, far), (front, top, near)], dtype=float)
+    end: Wall = ((front, 0, near), (back, 0, near), (back, top, near), (front, top, near))
+    side: Wall = ((front, 0, near), (front, 0, far), (front, top, far), (front, top, near))
     if building.roof is not None:
         _paint_gable(canvas, building, (front, back))
     facing = (-float(building.side), 0.0, 0.0)
@@ -100,34 +102,26 @@ def _paint_gable(canvas: Canvas, building: Building, x: tuple[float, float]) -> 
     eaves, ridge = building.height, building.height + building.width * 0.38
     middle, over = (front + back) / 2, front - building.side * 0.4
     slope = [(over, eaves - 0.25, near - 0.3), (over, eaves - 0.25, far), (middle, ridge, far)]
-    canvas.face(
-        np.array([*slope, (middle, ridge, near - 0.3)]),
-        building.roof,
-        Label.BUILDING,
-        (-building.side * 0.6, 0.8, 0),
-    )
-    end = np.array([(front, eaves, near), (back, eaves, near), (middle, ridge, near)])
+    slope.append((middle, ridge, near - 0.3))
+    canvas.face(slope, building.roof, Label.BUILDING, (-building.side * 0.6, 0.8, 0))
+    end = ((front, eaves, near), (back, eaves, near), (middle, ridge, near))
     canvas.face(end, building.wall * 0.94, Label.BUILDING, (0, 0, -1))
 
 
-def _paint_parapet(
-    canvas: Canvas, building: Building, end: NDArray[np.float64], side: NDArray[np.float64]
-) -> None:
+def _paint_parapet(canvas: Canvas, building: Building, end: Wall, side: Wall) -> None:
     for wall, normal in ((end, (0.0, 0.0, -1.0)), (side, (-float(building.side), 0.0, 0.0))):
         edge = _panel(wall, (0, 1), (building.height - 0.45, building.height))
         canvas.face(edge, building.wall * 0.72, Label.BUILDING, normal)
 
 
 def _paint_windows(
-    canvas: Canvas,
-    building: Building,
-    wall: NDArray[np.float64],
-    normal: tuple[float, float, float],
-    rng: np.random.Generator,
+    canvas: Canvas, building: Building, wall: Wall, normal: Point, rng: np.random.Generator
 ) -> None:
-    length = float(np.abs(wall[1] - wall[0]).sum())
+    length = abs(wall[1][0] - wall[0][0]) + abs(wall[1][2] - wall[0][2])
     columns, floors = max(1, int(length / 2.6)), int(building.height / 3.0)
     first = 1 if building.shop is not None and normal[2] == 0 else 0
+    if first >= floors:
+        return
     panels = np.array(
         [
             _panel(wall, ((c + 0.25) / columns, (c + 0.75) / columns), (f * 3 + 0.95, f * 3 + 2.45))
@@ -135,40 +129,32 @@ def _paint_windows(
             for c in range(columns)
         ]
     )
-    if not len(panels):
-        return
     shining = rng.random(len(panels)) < building.lit
-    canvas.face(_grown(panels, 1.28), building.wall * 1.16 + 12, None, normal)
+    middle = panels.mean(axis=1, keepdims=True)
+    canvas.faces(middle + (panels - middle) * 1.28, building.wall * 1.16 + 12, normal)
     glass = np.array([74.0, 88, 104]) + canvas.light.haze * 0.12
-    canvas.face(panels, glass, None, normal)
-    lower = panels.copy()
-    lower[:, 2:] = panels[:, 2:] * 0.55 + panels[:, [1, 0]] * 0.45
-    canvas.face(lower, glass * 0.72, None, normal)
+    canvas.faces(panels, glass, normal)
+    panes = panels.copy()
+    panes[:, 2:] = panels[:, 2:] * 0.55 + panels[:, [1, 0]] * 0.45
+    canvas.faces(panes, glass * 0.72, normal)
     if shining.any():
         canvas.glow(panels[shining], np.array([255.0, 214, 132]))
 
 
-def _paint_shop(
-    canvas: Canvas, building: Building, wall: NDArray[np.float64], normal: tuple[float, float, float]
-) -> None:
+def _paint_shop(canvas: Canvas, building: Building, wall: Wall, normal: Point) -> None:
     assert building.shop is not None
     canvas.face(_panel(wall, (0.05, 0.95), (0.3, 2.3)), np.array([62.0, 70, 78]), None, normal)
     canvas.face(_panel(wall, (0.42, 0.58), (0.0, 2.2)), building.wall * 0.55, None, normal)
-    awning = _panel(wall, (0.03, 0.97), (2.15, 2.85))
-    awning[:2, 0] -= building.side * 0.8
+    (x0, y0, z0), (x1, y1, z1), *upper = _panel(wall, (0.03, 0.97), (2.15, 2.85))
+    out = building.side * 0.8
+    awning = [(x0 - out, y0, z0), (x1 - out, y1, z1), *upper]
     canvas.face(awning, building.shop, Label.BUILDING, (normal[0] * 0.6, 0.8, 0))
 
 
-def _panel(
-    wall: NDArray[np.float64], across: tuple[float, float], y: tuple[float, float]
-) -> NDArray[np.float64]:
-    """Return the corners (4, 3) of a part of a wall, `across` as shares of its length, y in metres."""
-    start, end = (wall[0] + (wall[1] - wall[0]) * share for share in across)
-    panel = np.array([start, end, end, start])
-    panel[:, 1] = (y[0], y[0], y[1], y[1])
-    return panel
-
-
-def _grown(panels: NDArray[np.float64], factor: float) -> NDArray[np.float64]:
-    middle = panels.mean(axis=1, keepdims=True)
-    return np.asarray(middle + (panels - middle) * factor)
+def _panel(wall: Wall, across: tuple[float, float], y: tuple[float, float]) -> Wall:
+    """Return the corners of a part of a wall, `across` as shares of its length, y in metres."""
+    (x0, _, z0), (x1, _, z1) = wall[:2]
+    start, end = ((x0 + (x1 - x0) * share, z0 + (z1 - z0) * share) for share in across)
+    low, high = y
+    below = (start[0], low, start[1]), (end[0], low, end[1])
+    return (*below, (end[0], high, end[1]), (start[0], high, start[1]))

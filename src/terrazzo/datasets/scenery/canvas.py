@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terrazzo.datasets.scenery.light import Color, Light
+from terrazzo.datasets.scenery.light import Color, Light, Point
 
 SCALE = 2
 """Canvas pixels per scene pixel, each way: edges are smooth after shrinking."""
@@ -60,9 +60,12 @@ class Camera:
         row = self.horizon + self.focal * (self.height - y) / z
         return np.stack([column, row], axis=-1)
 
-    def scale(self, z: float) -> float:
-        """Canvas pixels per metre at a distance."""
-        return self.focal / max(z, NEAR)
+    def place(self, point: Point) -> tuple[float, float]:
+        """Return column and row of one point; what `project` does, faster for few."""
+        x, y, z = point
+        z = max(z, NEAR)
+        column = self.center + self.focal * (x / z + self.curve * z)
+        return column, self.horizon + self.focal * (self.height - y) / z
 
 
 class Canvas:
@@ -82,20 +85,23 @@ class Canvas:
 
     def fill(self, polygons: Sequence[NDArray[np.float64]], color: Color, label: Label | None) -> None:
         """Paint polygons (n, 2) of columns and rows; without a label what is beneath keeps its own."""
-        corners = [np.round(p * (1 << _SHIFT)).astype(np.int32) for p in polygons]
-        red, green, blue = np.clip(color, 0, 255).tolist()
+        corners = [(p * (1 << _SHIFT) + 0.5).astype(np.int32) for p in polygons]
+        red, green, blue = (min(max(float(v), 0.0), 255.0) for v in color)
         cv2.fillPoly(self.image, corners, (red, green, blue), cv2.LINE_8, _SHIFT)
         if label is not None:
             cv2.fillPoly(self.label, corners, int(label), cv2.LINE_8, _SHIFT)
 
-    def face(
-        self, corners: NDArray[np.float64], color: Color, label: Label | None, normal: Sequence[float]
-    ) -> None:
-        """Paint one lit flat face given by world corners (n, 3), or many of one colour (m, n, 3)."""
-        faces = corners[None] if corners.ndim == 2 else corners
-        shaded = self.light.shade(color, np.asarray(normal, dtype=float))
-        shaded = self.light.fade(shaded, float(faces[..., 2].mean()))
-        self.fill(list(self.camera.project(faces)), shaded, label)
+    def face(self, corners: Sequence[Point], color: Color, label: Label | None, normal: Point) -> None:
+        """Paint one flat face, lit as it faces along a unit normal, and faded by its distance."""
+        distance = sum(corner[2] for corner in corners) / len(corners)
+        shown = self.light.fade(self.light.shade(color, normal), distance)
+        polygon = np.array([self.camera.place(corner) for corner in corners])
+        self.fill([polygon], shown, label)
+
+    def faces(self, corners: NDArray[np.float64], color: Color, normal: Point) -> None:
+        """Paint many faces (m, n, 3) of one colour onto what is there, which keeps its label."""
+        shown = self.light.fade(self.light.shade(color, normal), float(corners[..., 2].mean()))
+        self.fill(list(self.camera.project(corners)), shown, None)
 
     def glow(self, corners: NDArray[np.float64], color: Color) -> None:
         """Paint faces (m, n, 3) that shine by themselves."""
@@ -133,9 +139,9 @@ class Canvas:
         self.label[y0:y1, x0:x1][shape > 0] = label
 
 
-def box_corners(x: tuple[float, float], y: tuple[float, float], z: float) -> NDArray[np.float64]:
-    """Return the corners (4, 3) of an upright rectangle that faces the camera."""
-    return np.array([(x[0], y[0], z), (x[1], y[0], z), (x[1], y[1], z), (x[0], y[1], z)], dtype=float)
+def upright(x: tuple[float, float], y: tuple[float, float], z: float) -> tuple[Point, Point, Point, Point]:
+    """Return the corners of an upright rectangle that faces the camera, counter-clockwise from below left."""
+    return (x[0], y[0], z), (x[1], y[0], z), (x[1], y[1], z), (x[0], y[1], z)
 
 
 def smooth_noise(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -63,10 +64,10 @@ def draw_street(rng: np.random.Generator, meadow: Color) -> Street:
 
 def paint_ground(canvas: Canvas, street: Street) -> None:
     """Paint meadow, pavements and road, far to near."""
-    strips = np.geomspace(FAR, NEAR, 15)
-    for far, near in zip(strips[:-1], strips[1:], strict=True):
+    strips = np.geomspace(FAR, NEAR, 9).tolist()
+    for far, near in pairwise(strips):
         _strip(canvas, (-400.0, 400.0), (near, far), street.meadow, Label.TERRAIN)
-    for far, near in zip(strips[:-1], strips[1:], strict=True):
+    for far, near in pairwise(strips):
         depth = (near, far)
         for side, sign in ((0, -1), (1, 1)):
             inner, outer = (sign * edge for edge in street.walk_edges(side))
@@ -81,25 +82,25 @@ def paint_ground(canvas: Canvas, street: Street) -> None:
 def _paint_lines(canvas: Canvas, street: Street) -> None:
     white = np.array([222.0, 220, 212])
     if street.lines:
-        for start in np.arange(2.0, 70, 5.0):
+        for start in np.arange(2.0, 50, 5.0).tolist():
             _strip(canvas, (-0.09, 0.09), (start, start + 2.4), white, None)
     if street.lines == 2:
-        edges = np.geomspace(80, NEAR, 9)
-        for far, near in zip(edges[:-1], edges[1:], strict=True):
+        edges = np.geomspace(80, NEAR, 7).tolist()
+        for far, near in pairwise(edges):
             for x in (-street.half + 0.3, street.half - 0.42):
                 _strip(canvas, (x, x + 0.12), (near, far), white * 0.93, None)
     if street.crossing is not None:
-        for x in np.arange(-street.half + 0.3, street.half - 0.4, 0.95):
+        for x in np.arange(-street.half + 0.3, street.half - 0.4, 0.95).tolist():
             _strip(canvas, (x, x + 0.5), (street.crossing, street.crossing + 2.6), white, None)
 
 
 def _strip(
     canvas: Canvas, x: tuple[float, float], z: tuple[float, float], color: Color, label: Label | None
 ) -> None:
-    """Paint a piece of ground between two distances; bends of the road are followed by three points a side."""
-    depths = (z[0], (z[0] * z[1]) ** 0.5, z[1])
+    """Paint a piece of ground between two distances; a few points a side follow the bends of the road."""
+    depths = (z[0], z[0] ** 0.67 * z[1] ** 0.33, z[0] ** 0.33 * z[1] ** 0.67, z[1])
     corners = [(x[0], 0.0, d) for d in depths] + [(x[1], 0.0, d) for d in reversed(depths)]
-    canvas.face(np.array(corners), color, label, UP)
+    canvas.face(corners, color, label, UP)
 
 
 class Shadows:

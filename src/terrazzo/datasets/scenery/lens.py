@@ -1,5 +1,7 @@
 """The last step: surfaces get their grain, the lens its blur, the sensor its noise, borders their void."""
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +18,20 @@ _TILE = 256
 def develop(canvas: Canvas, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return the finished image (H, W, 3) and mask (H, W), half the canvas each way."""
     height, width = (side // SCALE for side in canvas.size)
-    image = cv2.resize(canvas.image, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small = cv2.resize(canvas.image, (width, height), interpolation=cv2.INTER_AREA)
     label = np.ascontiguousarray(canvas.label[1::SCALE, 1::SCALE])
+    image = small.astype(np.float32)
     image += _grain(label, canvas.camera, rng)[..., None]
-    image *= _vignette(height, width)
-    image = (image - 128) * float(rng.uniform(0.88, 1.12)) + 128 + float(rng.uniform(-10, 10))
+    gain = np.float32(rng.uniform(0.88, 1.12))
+    image *= _vignette(height, width) * gain
+    image += np.float32(128 * (1 - gain) + rng.uniform(-10, 10))
     blur = float(rng.uniform(0, 0.75))
     if blur > 0.25:
-        image = cv2.GaussianBlur(image, (3, 3), blur)
-    noise = float(rng.uniform(1.0, 5.0))
+        image = np.asarray(cv2.GaussianBlur(image, (3, 3), blur), dtype=np.float32)
+    noise = np.float32(rng.uniform(1.0, 5.0))
     image += rng.standard_normal((height, width, 1), dtype=np.float32) * noise
-    image += _color_noise(rng, height, width) * (noise * 0.6)
-    return np.clip(image, 0, 255).astype(np.uint8), with_void(label)
+    image += _color_noise(rng, height, width) * (noise * np.float32(0.6))
+    return np.clip(image, 0, 255, out=image).astype(np.uint8), with_void(label)
 
 
 def with_void(label: NDArray[np.uint8], frame: int = 2) -> NDArray[np.uint8]:
@@ -43,25 +47,33 @@ def _grain(label: NDArray[np.uint8], camera: Camera, rng: np.random.Generator) -
     """Return what to add to each pixel: grain lies flat on the ground and upright elsewhere."""
     height, width = label.shape
     upright = smooth_noise(rng, (height, width), (width // 6, width // 3))
-    tile = smooth_noise(rng, (_TILE, _TILE), (24, 64, 128))
+    tile = _tile()
     focal, horizon = camera.focal / SCALE, camera.horizon / SCALE
     top = min(max(int(horizon) + 1, 0), height - 1)
     rows = np.arange(top, height, dtype=np.float32)[:, None] + 0.5
-    z = focal * camera.height / np.maximum(rows - horizon, 0.5)
+    z = np.float32(focal * camera.height) / np.maximum(rows - np.float32(horizon), np.float32(0.5))
     x = (np.arange(width, dtype=np.float32)[None] - camera.center / SCALE) * z / focal - camera.curve * z * z
     start = rng.uniform(0, _TILE, 2)
     u = np.mod(x * 16 + start[0], _TILE).astype(np.float32)
     v = np.broadcast_to(np.mod(z * 9 + start[1], _TILE), x.shape).astype(np.float32)
     flat = upright.copy()
-    flat[top:] = cv2.remap(tile, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+    flat[top:] *= 0.4  # seen from close by the tile is coarse
+    flat[top:] += cv2.remap(tile, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     lying = _GROUND[label]
-    return np.asarray((upright * (1 - lying) + flat * lying) * _GRAIN[label])
+    upright += (flat - upright) * lying
+    return np.asarray(upright * _GRAIN[label])
+
+
+@lru_cache(maxsize=1)
+def _tile() -> NDArray[np.float32]:
+    """Make the grain of the ground, once per process; a scene reads it from a place of its own."""
+    return smooth_noise(np.random.default_rng(22), (_TILE, _TILE), (24, 64, 128))
 
 
 def _vignette(height: int, width: int) -> NDArray[np.float32]:
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None]
-    return np.asarray(1 - 0.09 * (x * x + y * y))[..., None]
+    return np.asarray(1 - np.float32(0.09) * (x * x + y * y))[..., None]
 
 
 def _color_noise(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:

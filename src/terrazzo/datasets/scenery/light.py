@@ -1,5 +1,6 @@
 """Time of day and weather: what colour light has, where it comes from, and how far one can see."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,6 +8,9 @@ from numpy.typing import NDArray
 
 Color = NDArray[np.float64]
 """RGB, 0..255 before light falls on it."""
+
+Point = tuple[float, float, float]
+"""x, y, z in metres, or a direction."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Light:
     ambient: Color
     """Strength of light from everywhere per channel, about 0.3..0.8."""
 
-    toward_sun: Color
+    toward_sun: Point
     """Unit vector (x, y, z) toward the sun."""
 
     sight: float
@@ -39,14 +43,15 @@ class Light:
         """0 by day to 1 by night: windows and lamps are lit by it."""
         return float(np.clip((0.95 - (self.ambient + self.sun).mean()) / 0.4, 0, 1))
 
-    def shade(self, color: Color, normal: Color) -> Color:
+    def shade(self, color: Color, normal: Point) -> Color:
         """Return the colour of a surface that faces along a unit normal."""
-        direct = max(0.0, float(normal @ self.toward_sun))
+        x, y, z = self.toward_sun
+        direct = max(0.0, normal[0] * x + normal[1] * y + normal[2] * z)
         return np.asarray(color * (self.ambient + self.sun * direct))
 
     def fade(self, color: Color, distance: float) -> Color:
         """Return a colour seen through so many metres of air."""
-        clear = float(np.exp(-max(distance, 0.0) / self.sight))
+        clear = math.exp(-max(distance, 0.0) / self.sight)
         return np.asarray(color * clear + self.haze * (1 - clear))
 
 
@@ -75,13 +80,14 @@ def draw_light(rng: np.random.Generator) -> Light:
         )
 
     side, height = rng.uniform(-1.3, 1.3), rng.uniform(0.35, 1.1)
-    toward_sun = np.array([np.sin(side), height, -0.35 * np.cos(side)])  # mostly behind or beside the camera
+    sun = np.array([np.sin(side), height, -0.35 * np.cos(side)])  # mostly behind or beside the camera
+    x, y, z = (sun / np.linalg.norm(sun)).tolist()
     return Light(
         zenith=mixed(0) * rng.uniform(0.9, 1.08),
         haze=mixed(1) * rng.uniform(0.92, 1.04),
         sun=mixed(2) * rng.uniform(0.8, 1.15),
         ambient=mixed(3) * rng.uniform(0.9, 1.08),
-        toward_sun=toward_sun / np.linalg.norm(toward_sun),
+        toward_sun=(x, y, z),
         sight=float(mixed(4)) * rng.uniform(0.75, 1.3),
         clouds=float(np.clip(mixed(5) + rng.normal(0, 0.15), 0, 1)),
     )

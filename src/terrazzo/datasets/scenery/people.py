@@ -1,7 +1,9 @@
 """People: walking or standing, tall and small, in clothes of any colour."""
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
-from numpy.typing import NDArray
 
 from terrazzo.datasets.scenery.canvas import Canvas, Label
 from terrazzo.datasets.scenery.light import Color
@@ -9,6 +11,8 @@ from terrazzo.datasets.scenery.light import Color
 _SKIN = np.array([(236, 196, 166), (206, 156, 120), (158, 106, 76), (104, 70, 52)], dtype=float)
 _HAIR = np.array([(40, 30, 26), (92, 62, 40), (176, 136, 78), (150, 150, 150), (28, 28, 34)], dtype=float)
 _TOWARD = (0.0, 0.35, -0.94)
+
+_CIRCLE = [(math.cos(turn), math.sin(turn)) for turn in np.linspace(0, 2 * math.pi, 12, endpoint=False)]
 
 
 def paint_person(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
@@ -23,7 +27,7 @@ def paint_person(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -
     draw = _Figure(canvas, x, z, tall)
     for foot in (stride, -stride):
         draw.limb(
-            (0.05 * np.sign(foot), 0.5), (foot, 0.02), 0.075, 0.055, trousers * (0.82 if foot > 0 else 1)
+            (math.copysign(0.05, foot), 0.5), (foot, 0.02), 0.075, 0.055, trousers * (0.82 if foot > 0 else 1)
         )
         draw.limb((foot - 0.03, 0.025), (foot + 0.07, 0.02), 0.035, 0.03, np.full(3, 35.0))
     draw.limb((-0.15, 0.79), (-0.17 + swing, 0.48), 0.05, 0.04, coat * 0.82)
@@ -50,24 +54,19 @@ class _Figure:
     def __init__(self, canvas: Canvas, x: float, z: float, tall: float) -> None:
         self._canvas, self._x, self._z, self._tall = canvas, x, z, tall
 
-    def shape(self, points: list[tuple[float, float]], color: Color) -> None:
-        flat = np.array(points) * self._tall
-        corners = np.column_stack([self._x + flat[:, 0], flat[:, 1], np.full(len(flat), self._z)])
+    def shape(self, points: Sequence[tuple[float, float]], color: Color) -> None:
+        corners = [(self._x + x * self._tall, y * self._tall, self._z) for x, y in points]
         self._canvas.face(corners, color, Label.PERSON, _TOWARD)
 
     def limb(
         self, start: tuple[float, float], end: tuple[float, float], thick: float, thin: float, color: Color
     ) -> None:
-        a, b = np.array(start), np.array(end)
-        along = (b - a) / max(float(np.hypot(*(b - a))), 1e-6)
-        across: NDArray[np.float64] = np.array([-along[1], along[0]])
-        self.shape(
-            [*map(tuple, (a + across * thick, b + across * thin, b - across * thin, a - across * thick))],
-            color,
-        )
+        (x0, y0), (x1, y1) = start, end
+        length = max(math.hypot(x1 - x0, y1 - y0), 1e-6)
+        dx, dy = (y0 - y1) / length, (x1 - x0) / length
+        near = (x0 + dx * thick, y0 + dy * thick), (x0 - dx * thick, y0 - dy * thick)
+        far = (x1 + dx * thin, y1 + dy * thin), (x1 - dx * thin, y1 - dy * thin)
+        self.shape([near[0], far[0], far[1], near[1]], color)
 
     def disc(self, center: tuple[float, float], wide: float, high: float, color: Color) -> None:
-        turn = np.linspace(0, 2 * np.pi, 12, endpoint=False)
-        self.shape(
-            [(center[0] + wide * c, center[1] + high * s) for c, s in zip(np.cos(turn), np.sin(turn))], color
-        )
+        self.shape([(center[0] + wide * cos, center[1] + high * sin) for cos, sin in _CIRCLE], color)

@@ -1,4 +1,4 @@
-"""Trees and bushes: crowns of many lit clumps, cut out once per process and stamped in all sizes and tints."""
+"""Trees and bushes: crowns of many lit clumps, cut out once per process, stamped in all sizes and tints."""
 
 from functools import lru_cache
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terrazzo.datasets.scenery.canvas import Canvas, Label, box_corners
+from terrazzo.datasets.scenery.canvas import Canvas, Label, upright
 from terrazzo.datasets.scenery.light import Color
 
 _SIDE = 128
@@ -24,10 +24,11 @@ def paint_tree(
     wide = height * float(rng.uniform(0.34, 0.46) if conifer else rng.uniform(0.6, 0.95))
     trunk = height * (0.12 if conifer else float(rng.uniform(0.22, 0.36)))
     bark = np.array([92.0, 72, 56]) * rng.uniform(0.6, 1.2)
-    thick = 0.05 * height * float(rng.uniform(0.7, 1.2))
-    stem = box_corners((x - thick / 2, x + thick / 2), (0, trunk + 0.25 * height), z)
-    stem[2:, 0] = x + (stem[2:, 0] - x) * 0.6
-    canvas.face(stem, bark, Label.TREE, (np.sign(-x) * 0.5, 0, -0.85))
+    thick = 0.025 * height * float(rng.uniform(0.7, 1.2))
+    left, right, above_right, above_left = upright((x - thick, x + thick), (0, trunk + 0.25 * height), z)
+    tip = 0.45 * thick
+    stem = (left, right, (above_right[0] - tip, *above_right[1:]), (above_left[0] + tip, *above_left[1:]))
+    canvas.face(stem, bark, Label.TREE, (0.5 if x < 0 else -0.5, 0, -0.85))
     _stamp(canvas, (alpha, tone), (x - wide / 2, x + wide / 2), (trunk, height), z, leaf)
 
 
@@ -43,9 +44,14 @@ def _stamp(
 ) -> None:
     alpha, tone = cut
     if canvas.light.toward_sun[0] < 0:  # cut-outs are lit from the right
-        alpha, tone = alpha[:, ::-1], tone[:, ::-1]
-    (left, bottom), (right, top) = canvas.camera.project(np.array([(x[0], y[0], z), (x[1], y[1], z)]))
+        alpha, tone = _mirrored(alpha), _mirrored(tone)
+    left, bottom = canvas.camera.place((x[0], y[0], z))
+    right, top = canvas.camera.place((x[1], y[1], z))
     canvas.stamp(alpha, tone, _tint(canvas, leaf, z), (left, top, right, bottom), Label.TREE)
+
+
+def _mirrored(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.flip(pixels, 1), dtype=np.uint8)
 
 
 def _tint(canvas: Canvas, leaf: Color, z: float) -> NDArray[np.uint8]:
@@ -77,9 +83,8 @@ def _crown(rng: np.random.Generator) -> CutOut:
         bright = 118 + 70 * (-dy) + 44 * dx + 42 * step / 170 + rng.normal(0, 24)
         cv2.circle(alpha, center, size, 255, -1)
         cv2.circle(tone, center, size, float(np.clip(bright, 0, 255)), -1)
-    tone = cv2.GaussianBlur(tone, (3, 3), 0)
-    leaves = rng.normal(0, 26, tone.shape)
-    return _ragged(alpha, rng), np.clip(tone + leaves, 0, 255).astype(np.uint8)
+    leaves = cv2.GaussianBlur(tone, (3, 3), 0) + rng.normal(0, 26, tone.shape)
+    return _ragged(alpha, rng), np.clip(leaves, 0, 255).astype(np.uint8)
 
 
 @lru_cache(maxsize=1)
@@ -111,6 +116,5 @@ def _ragged(alpha: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.ui
     """Fray the edge of a cut-out."""
     soft = cv2.GaussianBlur(alpha, (9, 9), 0).astype(np.float32)
     noise = cv2.resize(rng.normal(0, 60, (48, 48)).astype(np.float32), alpha.shape[::-1])
-    return np.where(soft + noise > 127, np.uint8(255), np.uint8(0)) & np.where(soft > 8, 255, 0).astype(
-        np.uint8
-    )
+    kept = (soft + noise > 127) & (soft > 8)
+    return np.asarray(kept, dtype=np.uint8) * np.uint8(255)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,7 @@ class World:
         rng = self.rng
         house = draw_building(rng, side, x, z, tall=tall, darkness=self.canvas.light.darkness)
         self.shadows.cast(house.footprint, house.height)
-        self.things.append(Thing(z[1], lambda: paint_building(self.canvas, house, rng)))
+        self.things.append(Thing(z[1], partial(paint_building, self.canvas, house, rng)))
 
     def _grow_garden(self, side: int, edge: float, z: tuple[float, float]) -> None:
         rng = self.rng
@@ -92,9 +93,7 @@ class World:
                 self._plant(x, depth, float(rng.uniform(4.5, 10)))
             else:
                 leaf = self._leaf()
-                self.things.append(
-                    Thing(depth, lambda x=x, d=depth, c=leaf: paint_bush(self.canvas, rng, x, d, c))
-                )
+                self.things.append(Thing(depth, partial(paint_bush, self.canvas, rng, x, depth, leaf)))
 
     def _plant_avenue(self, side: int) -> None:
         rng = self.rng
@@ -112,7 +111,7 @@ class World:
             [(x - spread, z - 0.3), (x + spread, z - 0.3), (x + spread, z + 0.3), (x - spread, z + 0.3)],
             height,
         )
-        self.things.append(Thing(z, lambda: paint_tree(self.canvas, self.rng, x, z, height, leaf)))
+        self.things.append(Thing(z, partial(paint_tree, self.canvas, self.rng, x, z, height, leaf)))
 
     def _put_signs(self, side: int) -> None:
         rng = self.rng
@@ -121,20 +120,20 @@ class World:
         for _ in range(int(rng.choice([0, 1, 2], p=[0.25, 0.5, 0.25]))):
             x = side * (inner + float(rng.uniform(0.1, 0.5)))
             self.shadows.cast(signs.footprint(x, z), 2.6)
-            self.things.append(Thing(z, lambda x=x, z=z: signs.paint_sign(self.canvas, rng, x, z)))
+            self.things.append(Thing(z, partial(signs.paint_sign, self.canvas, rng, x, z)))
             z += float(rng.uniform(3.5, 8))
 
     def _put_people(self) -> None:
         rng = self.rng
-        for _ in range(int(rng.integers(0, 6))):
+        for _ in range(int(rng.integers(1, 8))):
             side = int(rng.choice([-1, 1]))
             inner, outer = self.street.walk_edges((side + 1) // 2)
-            z = float(rng.uniform(4, 15))
+            z = float(rng.uniform(3.5, 13))
             x = side * float(rng.uniform(inner + 0.3, max(outer - 0.3, inner + 0.9)))
             if self.street.crossing is not None and rng.random() < 0.5:
                 x, z = float(rng.uniform(-inner, inner)), self.street.crossing + float(rng.uniform(0.4, 2.2))
             self.shadows.cast(people.footprint(x, z), 1.7)
-            self.things.append(Thing(z, lambda x=x, z=z: people.paint_person(self.canvas, rng, x, z)))
+            self.things.append(Thing(z, partial(people.paint_person, self.canvas, rng, x, z)))
 
     def _put_cars(self) -> None:
         rng = self.rng
@@ -152,7 +151,7 @@ class World:
         ground = cars.footprint(x, z)
         self.shadows.cast(ground, 1.4)
         self.shadows.contact(ground)
-        self.things.append(Thing(z, lambda: cars.paint_car(self.canvas, self.rng, x, z, away=away)))
+        self.things.append(Thing(z, partial(cars.paint_car, self.canvas, self.rng, x, z, away=away)))
 
     def _leaf(self) -> Color:
         choice = self.leaves[self.rng.integers(len(self.leaves))]
@@ -175,7 +174,7 @@ def paint_scene(
     camera = Camera(
         focal=float(width * rng.uniform(0.78, 1.0)),
         center=float(width * rng.uniform(0.36, 0.64)),
-        horizon=float(height * rng.uniform(0.38, 0.5)),
+        horizon=float(height * rng.uniform(0.43, 0.58)),
         height=float(rng.uniform(1.5, 2.3)),
         curve=float(rng.normal(0, 0.0035)),
     )
