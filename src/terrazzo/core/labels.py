@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 
 from terrazzo.core.errors import ConfigError, DataError
 from terrazzo.core.sample import IGNORE
+from terrazzo.core.undeclared import undeclared_color, undeclared_id
 
 RGB = tuple[int, int, int]
 MAX_UINT8_CLASSES = 255
+MAX_RAW_ID = 65535
+UNDECLARED = -2
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class LabelMap:
         """Refuse maps in which a name, id or colour means two things."""
         if not self.classes:
             raise ConfigError("A label map needs at least one class; none was given.")
+        _refuse_impossible_ids(self.classes, self.void_ids)
         _refuse_twice("name", [(c.name, c.name) for c in self.classes])
         ids = [(i, c.name) for c in self.classes for i in c.raw_ids]
         _refuse_twice("raw id", ids + [(i, "void") for i in self.void_ids])
@@ -143,7 +147,7 @@ class LabelMap:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "LabelMap":
-        """Rebuild a map from `to_json`; `raw_ids` (default: the position) and `raw_colors` may be left out."""
+        """Rebuild a map from `to_json`; `raw_ids` (default: position) and `raw_colors` may be left out."""
         classes = tuple(
             LabelClass(
                 name=str(entry["name"]),
@@ -166,41 +170,45 @@ class LabelMap:
 
     @cached_property
     def _id_table(self) -> NDArray[np.int32]:
-        """Raw id -> train id, -2 where undeclared; one longer than the largest declared id."""
+        """Raw id -> train id, `UNDECLARED` elsewhere; longer than the largest declared id and than uint8."""
         pairs = [(i, t) for t, c in enumerate(self.classes) for i in c.raw_ids]
         pairs += [(i, self.ignore_index) for i in self.void_ids]
-        table = np.full(max(i for i, _ in pairs) + 2, -2, dtype=np.int32)
+        table = np.full(max(256, *(i + 2 for i, _ in pairs)), UNDECLARED, dtype=np.int32)
         for raw_id, train_id in pairs:
             table[raw_id] = train_id
         return table
+
+    @cached_property
+    def _color_table(self) -> tuple[NDArray[np.int32], NDArray[Any]]:
+        """Packed colours in rising order, and the train id of each."""
+        pairs = [(rgb, t) for t, c in enumerate(self.classes) for rgb in c.all_colors]
+        pairs += [(rgb, self.ignore_index) for rgb in self.void_colors]
+        keys = pack_colors(np.array([rgb for rgb, _ in pairs], dtype=np.uint8))
+        order = np.argsort(keys)
+        return keys[order], np.array([t for _, t in pairs], dtype=self.mask_dtype)[order]
 
     def _encode_ids(self, raw: NDArray[Any], source: str) -> NDArray[Any]:
         if not np.issubdtype(raw.dtype, np.integer):
             raise DataError(f"{source}: mask values are {raw.dtype}; expected whole-number ids.")
         table = self._id_table
         last = len(table) - 1  # one past every declared id: undeclared by construction
-        small = np.where((raw < 0) | (raw > last), last, raw)
-        ids = table[small]
-        if (ids == -2).any():
-            raise _undeclared_id(self, raw, ids == -2, source)
-        return ids.astype(self.mask_dtype)
+        fits = raw.dtype == np.uint8 and last >= 255
+        ids = table[raw if fits else np.where((raw < 0) | (raw > last), last, raw)]
+        if ids.min(initial=0) == UNDECLARED:
+            raise undeclared_id(self, raw, ids == UNDECLARED, source)
+        out: NDArray[Any] = ids.astype(self.mask_dtype)
+        return out
 
     def _encode_colors(self, raw: NDArray[Any], source: str) -> NDArray[Any]:
         if raw.shape[2] != 3 or raw.dtype != np.uint8:
-            raise DataError(
-                f"{source}: mask is {raw.shape} {raw.dtype}; expected RGB colours (H, W, 3) uint8."
-            )
+            raise DataError(f"{source}: mask is {raw.shape} {raw.dtype}; expected RGB (H, W, 3) uint8.")
+        keys, train_ids = self._color_table
         packed = pack_colors(raw)
-        pairs = [(rgb, t) for t, c in enumerate(self.classes) for rgb in c.all_colors]
-        pairs += [(rgb, self.ignore_index) for rgb in self.void_colors]
-        keys = pack_colors(np.array([rgb for rgb, _ in pairs], dtype=np.uint8))
-        order = np.argsort(keys)
-        position = np.searchsorted(keys[order], packed).clip(max=len(keys) - 1)
-        unknown = keys[order][position] != packed
+        position = np.searchsorted(keys, packed).clip(max=len(keys) - 1)
+        unknown = keys[position] != packed
         if unknown.any():
-            raise _undeclared_color(self, raw, unknown, source)
-        train_ids = np.array([t for _, t in pairs])[order]
-        out: NDArray[Any] = train_ids[position].astype(self.mask_dtype)
+            raise undeclared_color(self, raw, unknown, source)
+        out: NDArray[Any] = train_ids[position]
         return out
 
 
@@ -218,6 +226,18 @@ def _rgb(value: Sequence[int]) -> RGB:
     return red, green, blue
 
 
+def _refuse_impossible_ids(classes: Sequence[LabelClass], void_ids: Sequence[int]) -> None:
+    for owner, ids in [*((c.name, c.raw_ids) for c in classes), ("void", void_ids)]:
+        if not ids and owner != "void":
+            raise ConfigError(f"The class {owner!r} has no raw id in the label map; give it at least one.")
+        for value in ids:
+            if not 0 <= value <= MAX_RAW_ID:
+                raise ConfigError(
+                    f"Raw id {value} of {owner!r} in the label map is impossible; expected 0..{MAX_RAW_ID}, "
+                    "what an 8- or 16-bit PNG can hold."
+                )
+
+
 def _refuse_twice(what: str, pairs: Sequence[tuple[Any, str]]) -> None:
     owner: dict[Any, str] = {}
     for value, name in pairs:
@@ -227,58 +247,3 @@ def _refuse_twice(what: str, pairs: Sequence[tuple[Any, str]]) -> None:
                 "each may mean one thing only."
             )
         owner[value] = name
-
-
-def _first_pixel(wrong: NDArray[np.bool_]) -> tuple[int, int]:
-    row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
-    return int(row), int(column)
-
-
-def _undeclared_id(labels: LabelMap, raw: NDArray[Any], wrong: NDArray[np.bool_], source: str) -> DataError:
-    row, column = _first_pixel(wrong)
-    value = int(raw[row, column])
-    declared = sorted(i for c in labels.classes for i in c.raw_ids)
-    found = np.unique(raw)
-    hint = ""
-    if labels.num_classes == 2 and set(found.tolist()) <= {0, 255}:
-        hint = " The mask holds only 0 and 255: declare raw id 255 for the second class, or save it as 1."
-    return DataError(
-        f"{source}: undeclared id {value} at row {row}, column {column} ({_count(wrong, raw == value)}). "
-        f"Declared ids: {_ranges(declared)}; void: {_ranges(labels.void_ids)}. "
-        f"Add the id to a class or to the void ids, or repair the mask.{hint}"
-    )
-
-
-def _undeclared_color(
-    labels: LabelMap, raw: NDArray[Any], wrong: NDArray[np.bool_], source: str
-) -> DataError:
-    row, column = _first_pixel(wrong)
-    value = raw[row, column].astype(np.int64)
-    named = [(rgb, c.name) for c in labels.classes for rgb in c.all_colors]
-    named += [(rgb, "void") for rgb in labels.void_colors]
-    distance = [int(((value - np.array(rgb)) ** 2).sum()) for rgb, _ in named]
-    nearest, name = named[int(np.argmin(distance))]
-    same = (raw == raw[row, column]).all(axis=2)
-    color = tuple(int(v) for v in value)
-    return DataError(
-        f"{source}: undeclared colour {color} at row {row}, column {column} ({_count(wrong, same)}). "
-        f"The closest declared colour is {nearest} ({name}). "
-        "Add the colour to a class or to the void colours, or repair the mask."
-    )
-
-
-def _count(wrong: NDArray[np.bool_], same: NDArray[np.bool_]) -> str:
-    this, total = int(same.sum()), int(wrong.sum())
-    more = "" if this == total else f", {total} undeclared pixels in all"
-    return f"{this} pixel{'s' if this != 1 else ''} of this value{more}"
-
-
-def _ranges(values: Sequence[int]) -> str:
-    """Write 0, 1, 2, 3, 7 as `0..3, 7`."""
-    runs: list[list[int]] = []
-    for value in sorted(values):
-        if runs and value == runs[-1][1] + 1:
-            runs[-1][1] = value
-        else:
-            runs.append([value, value])
-    return ", ".join(str(a) if a == b else f"{a}..{b}" for a, b in runs) or "none"

@@ -11,6 +11,9 @@ class ModelConfig(Config):
     """Which network to train, and what it starts from."""
 
     kind: str = Field(default="unet-timm", description="Name of the architecture, one of MODELS.")
+    num_classes: int | None = Field(
+        default=None, ge=1, description="Taken from the labels; if given, it has to agree with them."
+    )
     encoder: str | None = Field(
         default=None, description="timm network below it; leave out for the architecture's default."
     )

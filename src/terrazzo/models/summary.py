@@ -77,7 +77,7 @@ class ModelSummary:
 
 @dataclass(frozen=True)
 class ArchitectureSummary:
-    """One line of the list of models; numbers for the default encoder, RGB and 19 classes."""
+    """One line of the list of models; numbers for the default encoder."""
 
     name: str
     title: str
@@ -85,6 +85,9 @@ class ArchitectureSummary:
     year: int
     encoder: str | None
     parameters: int
+    macs: int
+    """Multiply-adds for one image."""
+
     stride: int
 
     def to_json(self) -> dict[str, Any]:
@@ -92,15 +95,23 @@ class ArchitectureSummary:
         return asdict(self)
 
 
-def list_models(*, num_classes: int = 19) -> list[ArchitectureSummary]:
-    """Return every architecture with its paper and, at its default encoder, its size."""
+def list_models(
+    *, num_classes: int = 19, in_channels: int = 3, size: tuple[int, int] = (512, 512)
+) -> list[ArchitectureSummary]:
+    """Return every architecture with its paper and, at its default encoder, its cost."""
     summaries = []
-    for name, entry in MODELS.items():
-        with torch.device("meta"):
-            model = build_model(name, num_classes=num_classes)
+    for name, entry in sorted(MODELS.items()):
+        cost = describe(name, size=size, num_classes=num_classes, in_channels=in_channels)
         summaries.append(
             ArchitectureSummary(
-                name, entry.title, entry.paper, entry.year, entry.encoder, _parameters(model), model.stride
+                name,
+                entry.title,
+                entry.paper,
+                entry.year,
+                entry.encoder,
+                cost.parameters,
+                cost.macs,
+                cost.stride,
             )
         )
     return summaries

@@ -1,0 +1,63 @@
+# `make demo` and `make test` work on a fresh machine with Python 3.11 or newer and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+GROUPS_READY = $(VENV)/.ready-$(1)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench torture wheel clean
+
+help:
+	@echo "make demo     install, train on the built-in scenes, score, predict, report (about 6 minutes)"
+	@echo "make test     install what the tests need and run all tests"
+	@echo "make check    format, lint, types, import order"
+	@echo "make format   write the format"
+	@echo "make bench    side-by-side measurements into benchmarks/results (an hour, on a quiet machine)"
+	@echo "make wheel    build the wheel, install it into a clean environment, run its demo"
+	@echo "make torture  the tests that take minutes"
+
+# An environment is installed once; it is installed again only when pyproject.toml changes.
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+
+$(call GROUPS_READY,core): $(BIN)/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(call GROUPS_READY,dev): $(call GROUPS_READY,core)
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+$(call GROUPS_READY,bench): $(call GROUPS_READY,dev)
+	$(BIN)/python -m pip install --quiet --group bench
+	@touch $@
+
+demo: $(call GROUPS_READY,core)
+	$(BIN)/terrazzo demo --out runs/demo
+
+test: $(call GROUPS_READY,dev)
+	$(BIN)/python -m pytest -m "not slow and not wheel"
+
+torture: $(call GROUPS_READY,dev)
+	$(BIN)/python -m pytest -m slow
+
+wheel: $(call GROUPS_READY,dev)
+	$(BIN)/python -m pytest -m wheel
+
+check: $(call GROUPS_READY,dev)
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(call GROUPS_READY,dev)
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
+
+bench: $(call GROUPS_READY,bench)
+	$(BIN)/python -m benchmarks.train_speed
+	$(BIN)/python -m benchmarks.ten_minutes
+
+clean:
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

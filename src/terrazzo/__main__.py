@@ -1,0 +1,5 @@
+"""`python -m terrazzo` is `terrazzo`."""
+
+from terrazzo.cli.main import run
+
+run()

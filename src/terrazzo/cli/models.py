@@ -1,0 +1,77 @@
+"""`terrazzo models`: the architectures, or one of them in detail."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from terrazzo.cli.output import JsonOption, console, write_json
+from terrazzo.core.errors import RequestError
+
+if TYPE_CHECKING:
+    from terrazzo.models.summary import ArchitectureSummary, ModelSummary
+
+
+def models(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One architecture.")] = None,
+    size: Annotated[str, typer.Option(metavar="HxW", help="Image size to count at.")] = "360x480",
+    classes: Annotated[int, typer.Option(help="Number of classes.")] = 19,
+    channels: Annotated[int, typer.Option(help="Image channels.")] = 3,
+    encoder: Annotated[str | None, typer.Option(help="A timm encoder.")] = None,
+    json: JsonOption = None,
+) -> None:
+    """List the architectures, or show one model's stages, parameters, MACs and memory."""
+    from terrazzo.models.summary import describe, list_models
+
+    to, pixels = console(), _size(size)
+    if name is None:
+        entries = list_models(num_classes=classes, in_channels=channels, size=pixels)
+        _print_list(to, entries, size)
+        write_json(json, [entry.to_json() for entry in entries])
+        return
+    summary = describe(name, size=pixels, num_classes=classes, in_channels=channels, encoder=encoder)
+    _print_one(to, summary)
+    write_json(json, summary.to_json())
+
+
+def _size(text: str) -> tuple[int, int]:
+    height, _, width = text.partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise RequestError(f"--size is {text!r}; expected HEIGHTxWIDTH in pixels, for instance 360x480.")
+    return int(height), int(width)
+
+
+def _print_list(to: Console, entries: "list[ArchitectureSummary]", size: str) -> None:
+    table = Table(box=None, pad_edge=False)
+    for title in ("name", "what it is", "encoder"):
+        table.add_column(title)
+    for title in ("year", "parameters", f"GMACs at {size}", "stride"):
+        table.add_column(title, justify="right")
+    for entry in entries:
+        numbers = (f"{entry.parameters:,}", f"{entry.macs / 1e9:.1f}", str(entry.stride))
+        table.add_row(entry.name, entry.title, entry.encoder or "its own", str(entry.year), *numbers)
+    to.print(table)
+
+
+def _print_one(to: Console, summary: "ModelSummary") -> None:
+    from terrazzo.models import MODELS
+
+    entry = MODELS[summary.architecture]
+    to.print(f"[bold]{summary.architecture}[/]  {entry.title}\n{entry.paper} ({entry.year})")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("stage")
+    for title in ("output", "stride", "parameters", "MMACs"):
+        table.add_column(title, justify="right")
+    for stage in summary.stages:
+        shape = " x ".join(map(str, stage.shape))
+        parameters = "" if stage.parameters is None else f"{stage.parameters:,}"
+        macs = "" if stage.macs is None else f"{stage.macs / 1e6:,.0f}"
+        table.add_row(stage.name, shape, str(stage.stride), parameters, macs, style="dim" if not macs else "")
+    to.print(table)
+    height, width = summary.image_size
+    to.print(
+        f"{summary.parameters:,} parameters, {summary.macs / 1e9:.2f} GMACs and "
+        f"{summary.activation_bytes / 1e6:.0f} MB of float32 activations for one {height} x {width} image; "
+        f"logits at stride {summary.stride}"
+    )

@@ -1,0 +1,91 @@
+"""What every verb prints with: consoles, the score table, and the `--json` file."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from terrazzo.core.errors import RequestError
+
+if TYPE_CHECKING:
+    from terrazzo.evaluate import Evaluation
+
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the same facts as JSON to FILE.")
+]
+
+
+def console() -> Console:
+    """Return a console on standard output."""
+    return Console(highlight=False)
+
+
+def write_json(path: Path | None, facts: Mapping[str, Any] | Sequence[Any]) -> None:
+    """Write the facts for programs, if a file was asked for.
+
+    Raises:
+        RequestError: the file cannot be written.
+    """
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_text(json.dumps(facts, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise RequestError(
+            f"{path} cannot be written ({error.strerror}). Give --json another place."
+        ) from None
+
+
+def print_scores(to: Console, evaluation: "Evaluation") -> None:
+    """Print headline, per-class table and what the score means."""
+    facts = evaluation.to_json()
+    table = Table(box=None, pad_edge=False)
+    table.add_column("class")
+    for name in ("IoU", "F1", "precision", "recall", "pixels"):
+        table.add_column(name, justify="right")
+    for row in facts["per_class"]:
+        shares = [percent(row[key]) for key in ("iou", "f1", "precision", "recall")]
+        table.add_row(row["name"], *shares, f"{row['pixels']:,}")
+    to.print(table)
+    low, high = facts["miou_interval"]
+    to.print(
+        f"\nmIoU [bold]{percent(facts['miou'])}[/] (95% interval {percent(low)} to {percent(high)}), "
+        f"pixel accuracy {percent(facts['pixel_accuracy'])}, macro F1 {percent(facts['macro_f1'])}"
+    )
+    protocol = evaluation.protocol
+    to.print(
+        f"[dim]{protocol.images} images of {protocol.data} {protocol.split}, scored at the resolution of the "
+        f"{protocol.resolution}; {protocol.averaging}; {protocol.void}; interval by {protocol.interval}[/]"
+    )
+    for note in protocol.notes:
+        to.print(f"[dim]Note: {note}[/]")
+
+
+@contextmanager
+def progress_bar(to: Console, what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar while work goes on; what it yields is called with (done, in all)."""
+    with Progress(
+        TextColumn(what),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=to,
+        transient=True,
+        disable=not to.is_terminal,
+    ) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def percent(share: float | None) -> str:
+    """Write a fraction as per cent; a dash where there is none."""
+    return "–" if share is None else f"{share:.1%}"

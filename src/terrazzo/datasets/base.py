@@ -1,0 +1,175 @@
+"""What every dataset is: a sequence of samples with stable ids, groups and a label map.
+
+A subclass says what there is (`ids`, `groups`, `labels`) and how one item is read (`read`, the raw mask
+still raw). This base encodes masks, checks what came, and keeps decoded samples in memory when asked.
+"""
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from terrazzo.core.errors import DataError, RequestError, closest
+from terrazzo.core.images import read_image, read_mask
+from terrazzo.core.labels import LabelMap
+from terrazzo.core.sample import Sample
+from terrazzo.datasets.pairing import Pair
+
+SPLITS = ("train", "val", "test")
+"""The splits there may be; `all` stands for these together, in this order."""
+
+
+class SegmentationDataset(ABC):
+    """A sequence of `Sample`s. Reading is deterministic: the same index gives the same bytes, always."""
+
+    kind: str
+    """The name in `DATASETS`."""
+
+    notes: tuple[str, ...] = ()
+    """What a person should know of this data but need not fix; goes into the protocol of a score."""
+
+    def __init__(
+        self,
+        *,
+        split: str,
+        labels: LabelMap,
+        ids: Sequence[str],
+        groups: Sequence[str | None],
+        in_channels: int,
+        cache: bool = False,
+    ) -> None:
+        """Keep what describes the dataset.
+
+        Args:
+            split: train, val, test or all.
+            labels: what the raw masks mean.
+            ids: stable and unique, in the order of the items.
+            groups: the scene or video of each item, None where unknown.
+            in_channels: C of every image.
+            cache: keep decoded samples in memory (each worker process its own).
+        """
+        self.split = split
+        self.labels = labels
+        self.ids = tuple(ids)
+        self.groups = tuple(groups)
+        self.in_channels = in_channels
+        self._cache: dict[int, Sample] | None = {} if cache else None
+
+    @abstractmethod
+    def read(self, index: int) -> tuple[NDArray[Any], NDArray[Any], str]:
+        """Return image (H, W, C), raw mask (H, W) or (H, W, 3), and the mask's name for messages."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Short sha256 of kind, split, ids and label map: what a score's protocol names the data by."""
+        facts = [self.kind, self.split, self.ids, self.labels.to_json()]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: int) -> Sample:
+        """Return the sample at an index; the arrays are the caller's own.
+
+        Raises:
+            IndexError: there is no such item.
+            DataError: a file is unreadable, image and mask differ in size, or a label is undeclared.
+        """
+        index = range(len(self))[index]
+        if self._cache is None:
+            return self._load(index)
+        if index not in self._cache:
+            self._cache[index] = self._load(index)
+        kept = self._cache[index]
+        return Sample(
+            image=kept["image"].copy(), mask=kept["mask"].copy(), id=kept["id"], group=kept["group"]
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the decoded samples behind: a worker process fills its own memory."""
+        return self.__dict__ | {"_cache": None if self._cache is None else {}}
+
+    def _load(self, index: int) -> Sample:
+        image, raw, source = self.read(index)
+        if image.shape[:2] != raw.shape[:2]:
+            raise DataError(
+                f"{source}: the mask is {raw.shape[0]} x {raw.shape[1]} but its image "
+                f"{image.shape[0]} x {image.shape[1]} (height x width); expected one size. "
+                "Export the mask again at the size of its image."
+            )
+        if image.shape[2] != self.in_channels:
+            raise DataError(
+                f"{self.ids[index]}: the image has {image.shape[2]} channels but this dataset "
+                f"{self.in_channels}, as its first image; expected one number. Convert them to one kind."
+            )
+        mask = self.labels.encode(raw, source=source)
+        return Sample(image=image, mask=mask, id=self.ids[index], group=self.groups[index])
+
+
+class PairDataset(SegmentationDataset):
+    """A dataset of image files with a mask file each."""
+
+    def __init__(
+        self,
+        pairs: Sequence[Pair],
+        *,
+        split: str,
+        labels: LabelMap,
+        groups: Sequence[str | None],
+        cache: bool = False,
+    ) -> None:
+        """Take pairs that have been checked (see `pairing`); at least one."""
+        self.pairs = tuple(pairs)
+        super().__init__(
+            split=split,
+            labels=labels,
+            ids=[pair.id for pair in self.pairs],
+            groups=groups,
+            in_channels=read_image(self.pairs[0].image).shape[2],
+            cache=cache,
+        )
+
+    def read(self, index: int) -> tuple[NDArray[Any], NDArray[Any], str]:
+        """Read both files of a pair."""
+        pair = self.pairs[index]
+        return read_image(pair.image), read_mask(pair.mask), str(pair.mask)
+
+
+def check_split(split: str) -> None:
+    """Refuse a split that nobody knows.
+
+    Raises:
+        RequestError: it is not train, val, test or all.
+    """
+    known = (*SPLITS, "all")
+    if split not in known:
+        match = closest(split, known)
+        hint = f"did you mean {match!r}? " if match else ""
+        raise RequestError(f"Unknown split {split!r}: {hint}Expected one of {', '.join(known)}.")
+
+
+def wanted_splits(split: str) -> tuple[str, ...]:
+    """Return the splits that a name stands for: itself, or all three."""
+    return SPLITS if split == "all" else (split,)
+
+
+def refuse_empty(split: str, root: Path, counts: dict[str, int], advice: str = "") -> None:
+    """Raise where the split asked for holds nothing.
+
+    Raises:
+        DataError: names the split, the folder, and how many pairs each split there has.
+    """
+    if any(counts.get(name, 0) for name in wanted_splits(split)):
+        return
+    there = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+    raise DataError(
+        f"The split {split!r} of {root} is empty: no pair of image and mask. "
+        f"Found: {there or 'no pair in any split'}. {advice or 'Choose another split or another folder.'}"
+    )

@@ -1,0 +1,101 @@
+"""From a name, or from what a person typed on the command line, to a dataset."""
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from terrazzo.core.errors import ConfigError, RequestError, did_you_mean, unknown_name
+from terrazzo.datasets.base import SegmentationDataset, check_split
+from terrazzo.datasets.camvid import CamVid
+from terrazzo.datasets.folder import Folder
+from terrazzo.datasets.scenes import Scenes
+
+DATASETS: dict[str, Callable[..., SegmentationDataset]] = {
+    "camvid": CamVid,
+    "folder": Folder,
+    "scenes": Scenes,
+}
+"""Dataset kinds by name."""
+
+
+def build_dataset(
+    kind: str, *, root: str | Path | None = None, split: str = "train", **options: Any
+) -> SegmentationDataset:
+    """Build a dataset by kind.
+
+    Args:
+        kind: a key of `DATASETS`.
+        root: the folder of the data, for kinds that have one.
+        split: train, val, test or all.
+        **options: what the kind's class takes.
+
+    Raises:
+        RequestError: an unknown kind, split or option (with the closest match), or a root that is missing
+            or not wanted.
+        DataError: the data are not what they should be.
+    """
+    if kind not in DATASETS:
+        raise unknown_name("dataset kind", kind, DATASETS)
+    check_split(split)
+    parameters = inspect.signature(DATASETS[kind]).parameters
+    if "root" in parameters:
+        if root is None:
+            raise RequestError(f"The dataset {kind!r} needs a folder: write {kind}:PATH, or give root.")
+        options = {"root": root} | options
+    elif root is not None:
+        raise RequestError(
+            f"The dataset {kind!r} is made on the fly and has no folder; leave {str(root)!r} out."
+        )
+    for name in options:
+        if name not in parameters:
+            known = [p for p in parameters if p not in {"root", "split"}]
+            raise RequestError(f"The dataset {kind!r} has no option {name!r}: {did_you_mean(name, known)}")
+    return DATASETS[kind](split=split, **options)
+
+
+def open_dataset(source: str | Path, *, split: str, **options: Any) -> SegmentationDataset:
+    """Open what a person names as data.
+
+    Args:
+        source: `kind:path`; a kind that needs no folder (`scenes`); a folder with images/ and masks/; or a
+            dataset YAML with the keys kind, root (relative to the YAML) and options of that kind.
+        split: train, val, test or all.
+        **options: options of the kind; they win over those of a YAML.
+
+    Raises:
+        RequestError: it is none of these, or an option is unknown.
+        DataError: the data are not what they should be.
+    """
+    text = str(source)
+    kind, colon, rest = text.partition(":")
+    if isinstance(source, str) and kind in DATASETS:
+        return build_dataset(kind, root=rest if colon and rest else None, split=split, **options)
+    path = Path(source)
+    if path.suffix.lower() in {".yaml", ".yml"}:
+        return _open_yaml(path, split, options)
+    if path.is_dir():
+        return build_dataset("folder", root=path, split=split, **options)
+    if colon and not path.exists():
+        raise unknown_name("dataset kind", kind, DATASETS)
+    raise RequestError(
+        f"No data at {text!r}: expected kind:path (kinds: {', '.join(DATASETS)}), scenes, "
+        "a folder with images/ and masks/, or a dataset YAML. Check the path."
+    )
+
+
+def _open_yaml(path: Path, split: str, options: dict[str, Any]) -> SegmentationDataset:
+    from terrazzo.core.config import read_yaml
+
+    data = read_yaml(path)
+    kind = data.pop("kind", "folder")
+    if not isinstance(kind, str):
+        raise ConfigError(f"{path}: kind is {kind!r}; expected one of {', '.join(DATASETS)}.")
+    if isinstance(data.get("root"), str):
+        data["root"] = path.parent / data["root"]
+    if isinstance(data.get("classes"), str):
+        data["classes"] = path.parent / data["classes"]
+    try:
+        return build_dataset(kind, split=split, **(data | options))
+    except RequestError as error:
+        raise ConfigError(f"{path}: {error}") from error

@@ -1,0 +1,16 @@
+"""A model and labelled data in; one number with its interval and protocol out, and a page about it."""
+
+from terrazzo.evaluate.evaluation import Evaluation
+from terrazzo.evaluate.protocol import Protocol
+from terrazzo.evaluate.report import write_report
+from terrazzo.evaluate.run import check_classes, check_labels, evaluate, evaluate_with
+
+__all__ = [
+    "Evaluation",
+    "Protocol",
+    "check_classes",
+    "check_labels",
+    "evaluate",
+    "evaluate_with",
+    "write_report",
+]

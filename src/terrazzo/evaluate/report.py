@@ -1,0 +1,96 @@
+"""The report: one HTML file that shows what a score means, and opens from a disk without network."""
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from terrazzo.core import TerrazzoError
+from terrazzo.datasets import SegmentationDataset
+from terrazzo.evaluate.evaluation import Evaluation
+from terrazzo.evaluate.examples import Example, choose, make_example
+from terrazzo.evaluate.run import Predict
+from terrazzo.figures import class_bars, confusion_heat_map, legend, render, training_curves
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(
+    path: Path | str,
+    evaluation: Evaluation,
+    *,
+    dataset: SegmentationDataset,
+    predict: Predict,
+    title: str,
+    history: Sequence[Mapping[str, Any]] | None = None,
+    model_facts: Mapping[str, str] | None = None,
+) -> Path:
+    """Write a self-contained HTML page: score, protocol, classes, confusions, examples, training curves.
+
+    Args:
+        path: the HTML file; its folder is made, a file there is replaced.
+        evaluation: what to report.
+        dataset: what was evaluated: the example images come from it.
+        predict: from a raw image (H, W, C) to train ids (H, W), the model that was evaluated.
+        title: the page's heading.
+        history: rows of `log.csv`, numbers or text (see `figures.training_curves`); None: no curves.
+        model_facts: what to say about the model, name -> value.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        TerrazzoError: the file cannot be written.
+    """
+    page = render(
+        TEMPLATES,
+        "report.html",
+        title=title,
+        facts=evaluation.to_json(),
+        rows=evaluation.rows(),
+        legend=legend(dataset.labels),
+        bars=_bars(evaluation),
+        confusions=evaluation.confusions(),
+        confusion=confusion_heat_map(evaluation.counts.pooled, dataset.labels.names),
+        examples=_examples(evaluation, dataset, predict),
+        curves=training_curves(history or ()),
+        model_facts=dict(model_facts or {}),
+    )
+    return _write(Path(path), page)
+
+
+def _bars(evaluation: Evaluation) -> str:
+    rows = evaluation.rows()
+    columns = ([row[key] for row in rows] for key in ("name", "iou", "precision", "recall"))
+    return class_bars(*columns)
+
+
+def _examples(
+    evaluation: Evaluation, dataset: SegmentationDataset, predict: Predict
+) -> dict[str, list[Example]]:
+    """Predict the chosen images once more, kind by kind, and draw them."""
+    place = {id: index for index, id in enumerate(dataset.ids)}
+
+    def drawn(index: int) -> Example:
+        sample = dataset[place[evaluation.counts.ids[index]]]
+        return make_example(evaluation, index, sample, predict(sample["image"]), dataset.labels)
+
+    return {kind: [drawn(index) for index in indices] for kind, indices in choose(evaluation).items()}
+
+
+def _write(path: Path, page: str) -> Path:
+    """Write beside the target and rename, so that no half page is ever seen."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(page, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise TerrazzoError(
+            f"The report cannot be written to {path}: {error.strerror}. "
+            "Choose a folder that can be written and has space."
+        ) from error
+    return path

@@ -1,0 +1,120 @@
+"""Model and data in, counts and scores out. Validation during training, `evaluate` and reports all end here.
+
+Every image is predicted by itself at its own size (`predict.segment`) and compared with its ground truth at
+the ground truth's own resolution, pixel by pixel.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from terrazzo.core import LabelMap, RequestError
+from terrazzo.datasets import SegmentationDataset
+from terrazzo.evaluate.evaluation import Evaluation
+from terrazzo.evaluate.protocol import Protocol
+from terrazzo.metrics import ConfusionCounts, bootstrap_interval, score
+
+if TYPE_CHECKING:
+    from terrazzo.models.base import SegmentationModel
+
+Predict = Callable[[NDArray[Any]], NDArray[Any]]
+"""From a raw image (H, W, C) to train ids (H, W)."""
+
+Progress = Callable[[int, int], None]
+"""Called with (images done, images in all) after every image."""
+
+
+def evaluate(
+    model: "SegmentationModel", dataset: SegmentationDataset, *, progress: Progress | None = None
+) -> Evaluation:
+    """Score a network on every image of a dataset.
+
+    Args:
+        model: the network, in any mode and on any device; left as it was.
+        dataset: images with ground truth.
+        progress: called after every image.
+
+    Raises:
+        RequestError: the model's classes or channels are not the dataset's, or there is no image.
+        DataError: a file is unreadable or holds undeclared labels.
+    """
+    from terrazzo.predict import segment
+
+    check_classes(model.num_classes, dataset.labels)
+    _check_channels(model.in_channels, dataset)
+    return evaluate_with(lambda image: segment(model, image), dataset, progress=progress)
+
+
+def evaluate_with(
+    predict: Predict, dataset: SegmentationDataset, *, progress: Progress | None = None
+) -> Evaluation:
+    """Score anything that turns an image into train ids, exactly as `evaluate` scores a network.
+
+    Args:
+        predict: from a raw image (H, W, C) to train ids (H, W) of the dataset's label map.
+        dataset: images with ground truth.
+        progress: called after every image.
+
+    Raises:
+        RequestError: there is no image.
+        DataError: a prediction has another size than its ground truth, or holds an id that is no class.
+    """
+    if not len(dataset):
+        raise RequestError(
+            f"The split {dataset.split!r} of this {dataset.kind} dataset has no images, so there is "
+            "nothing to score. Choose another split."
+        )
+    counts = ConfusionCounts(dataset.labels.num_classes, ignore_index=dataset.labels.ignore_index)
+    for index in range(len(dataset)):
+        sample = dataset[index]
+        counts.add(predict(sample["image"]), sample["mask"], sample["id"], sample["group"])
+        if progress is not None:
+            progress(index + 1, len(dataset))
+    interval = bootstrap_interval(counts)
+    return Evaluation(counts, score(counts, dataset.labels.names), interval, Protocol.of(dataset, interval))
+
+
+def check_classes(num_classes: int, labels: LabelMap) -> None:
+    """Refuse a model whose number of classes is not the label map's.
+
+    Raises:
+        RequestError: names both numbers and what to do.
+    """
+    if num_classes != labels.num_classes:
+        raise RequestError(
+            f"The model has {num_classes} classes, but the data's labels have {labels.num_classes} "
+            f"({', '.join(labels.names)}); void is not counted. Evaluate on data with the model's own "
+            f"labels, or train a model with num_classes={labels.num_classes}."
+        )
+
+
+def check_labels(card_labels: LabelMap, dataset_labels: LabelMap) -> None:
+    """Refuse data whose classes are not, by name and order, those that a saved model was trained on.
+
+    Args:
+        card_labels: from the model's card.
+        dataset_labels: of the data to score on.
+
+    Raises:
+        RequestError: names the first class that differs, on both sides.
+    """
+    check_classes(card_labels.num_classes, dataset_labels)
+    if card_labels.names == dataset_labels.names:
+        return
+    pairs = enumerate(zip(card_labels.names, dataset_labels.names, strict=True))
+    position, (mine, theirs) = next(item for item in pairs if item[1][0] != item[1][1])
+    same = set(card_labels.names) == set(dataset_labels.names)
+    how = "The names are the same in another order" if same else "A score would compare different things"
+    raise RequestError(
+        f"The model's class {position} is {mine!r}, but the data's is {theirs!r}. {how}. "
+        f"Give the dataset the model's label map: {', '.join(card_labels.names)}."
+    )
+
+
+def _check_channels(in_channels: int, dataset: SegmentationDataset) -> None:
+    if in_channels != dataset.in_channels:
+        raise RequestError(
+            f"The model takes {in_channels}-channel images, but the data's have {dataset.in_channels}. "
+            f"Evaluate on data of the model's kind, or train a model with in_channels={dataset.in_channels}."
+        )

@@ -1,0 +1,26 @@
+"""Pictures for people: label colours, overlays, error maps, charts, and the page that holds them.
+
+Nothing here computes a score; matplotlib, Pillow and jinja2 are imported by the functions that need them.
+"""
+
+from terrazzo.figures.charts import class_bars, confusion_heat_map, training_curves
+from terrazzo.figures.embed import fit_mask, fit_photo, mask_uri, photo_uri
+from terrazzo.figures.page import render
+from terrazzo.figures.pictures import LegendEntry, as_rgb, error_map, legend, number_regions, overlay
+
+__all__ = [
+    "LegendEntry",
+    "as_rgb",
+    "class_bars",
+    "confusion_heat_map",
+    "error_map",
+    "fit_mask",
+    "fit_photo",
+    "legend",
+    "mask_uri",
+    "number_regions",
+    "overlay",
+    "photo_uri",
+    "render",
+    "training_curves",
+]

@@ -1,0 +1,135 @@
+"""A trained model as a person uses it: give it an image or a file, get labels."""
+
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from terrazzo.core.errors import DataError, RequestError
+from terrazzo.predict.segment import infer, probabilities, to_ids
+
+if TYPE_CHECKING:
+    from terrazzo.checkpoint import Card
+    from terrazzo.core.labels import LabelMap
+    from terrazzo.core.prediction import Prediction
+    from terrazzo.models.base import SegmentationModel
+
+Image = str | PathLike[str] | NDArray[Any]
+"""A file, or raw pixel values (H, W, C) in uint8, uint16 or float, RGB for three channels."""
+
+
+class Predictor:
+    """A model with the meaning of its outputs.
+
+    Attributes:
+        model: the network, in evaluation mode.
+        labels: names, colours and raw ids of its K classes.
+        card: all that its folder says about it, scores included.
+    """
+
+    def __init__(self, model: "SegmentationModel", labels: "LabelMap", card: "Card") -> None:
+        self.model = model
+        self.labels = labels
+        self.card = card
+
+    def __repr__(self) -> str:
+        """Say what it is in one line."""
+        return f"Predictor({self.model.architecture!r}, {self.labels.num_classes} classes, on {self.device})"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return next(self.model.parameters()).device
+
+    def predict(self, image: Image) -> NDArray[np.uint8] | NDArray[np.int16]:
+        """Return the label of every pixel.
+
+        Args:
+            image: a file, or raw pixel values (H, W, C).
+
+        Returns:
+            (H, W) label ids at the image's own size: 0..K-1 in the order of `labels.names`, uint8 (int16
+            beyond 255 classes). `labels.decode` turns them into the ids that mask files hold.
+
+        Raises:
+            DataError: the image cannot be read, or has another number of channels than the model takes.
+        """
+        return to_ids(self.infer(image))
+
+    def probabilities(self, image: Image) -> NDArray[np.float32]:
+        """Return the softmax over classes, (K, H, W) float32 in 0..1; arguments and errors as `predict`."""
+        return probabilities(self.model, read_pixels(image))
+
+    def overlay(self, image: Image, *, alpha: float = 0.5) -> NDArray[np.uint8]:
+        """Return the image with its labels painted over it, (H, W, 3) RGB.
+
+        Args:
+            image: a file, or raw pixel values (H, W, C).
+            alpha: opacity of the labels, 0 to 1.
+        """
+        pixels = read_pixels(image)
+        return self.paint(pixels, self.predict(pixels), alpha=alpha)
+
+    def paint(self, pixels: NDArray[Any], ids: NDArray[Any], *, alpha: float = 0.5) -> NDArray[np.uint8]:
+        """Return raw pixel values (H, W, C) with the labels (H, W) painted over them, (H, W, 3) RGB."""
+        from terrazzo.figures import overlay
+
+        return overlay(pixels, ids, self.labels, alpha)
+
+    def infer(self, image: Image) -> "Prediction":
+        """Run the network once; `to_ids` and `to_probabilities` read its result."""
+        pixels = read_pixels(image)
+        try:
+            return infer(self.model, pixels)
+        except DataError as error:
+            if isinstance(image, np.ndarray):
+                raise
+            raise DataError(f"{fspath(image)}: {error}") from error
+
+
+def load(folder: str | PathLike[str], device: str = "auto") -> Predictor:
+    """Load a model folder for prediction.
+
+    Args:
+        folder: a model folder, for instance `runs/demo/best`.
+        device: `auto` (the GPU where there is one, else the CPU), `cpu`, `cuda`, `cuda:1`, ...
+
+    Raises:
+        CheckpointError: the folder is missing, foreign, cut short or damaged.
+        RequestError: there is no such device.
+    """
+    from terrazzo.checkpoint import load_model
+
+    model, card = load_model(Path(folder), device=pick_device(device))
+    return Predictor(model, card.label_map, card)
+
+
+def pick_device(name: str) -> torch.device:
+    """Turn a device's name into a device that is there.
+
+    Raises:
+        RequestError: the name means nothing, or there is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        found = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        raise RequestError(
+            f"There is no device {name!r} here; expected one of: {', '.join(['auto', 'cpu', *found])}."
+        ) from error
+    return device
+
+
+def read_pixels(image: Image) -> NDArray[Any]:
+    """Return the raw pixel values of a file, or those given."""
+    if isinstance(image, np.ndarray):
+        return image
+    from terrazzo.core.images import read_image
+
+    return read_image(Path(image))

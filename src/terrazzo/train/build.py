@@ -1,0 +1,156 @@
+"""From a recipe to objects: configs stop here, and everything below gets plain arguments."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+
+from terrazzo.core.errors import RequestError
+from terrazzo.core.randomness import Stream, generator
+from terrazzo.core.sample import Batch
+from terrazzo.datasets import SegmentationDataset, build_dataset
+from terrazzo.losses.combined import CombinedLoss
+from terrazzo.losses.config import build_loss
+from terrazzo.models import build_model
+from terrazzo.models.base import SegmentationModel
+from terrazzo.train.average import AveragedModel
+from terrazzo.train.batches import Draws, Stage, TransformedSamples, endless_batches
+from terrazzo.train.loop import State, new_counters
+from terrazzo.train.optimizer import build_optimizer
+from terrazzo.train.recipe import Recipe, StageConfig
+from terrazzo.train.schedule import Budget
+from terrazzo.transforms import build_transform
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run works with and never changes."""
+
+    accelerator: Accelerator
+    train_data: SegmentationDataset
+    validation_data: SegmentationDataset
+    stages: tuple[Stage, ...]
+    loss: CombinedLoss
+    budget: Budget
+
+
+def build_parts(recipe: Recipe) -> Parts:
+    """Build datasets, stages, loss and budget.
+
+    Raises:
+        RequestError: the recipe asks for what the data cannot give, for instance another number of classes.
+        DataError: the data is not what it should be.
+    """
+    options = recipe.data.options
+    train_data = build_dataset(
+        recipe.data.kind, root=recipe.data.root, split=recipe.data.train_split, **options
+    )
+    validation_data = build_dataset(
+        recipe.data.kind, root=recipe.data.root, split=recipe.data.validation_split, **options
+    )
+    _check_num_classes(recipe, train_data)
+    accelerator = build_accelerator(recipe)
+    return Parts(
+        accelerator=accelerator,
+        train_data=train_data,
+        validation_data=validation_data,
+        stages=build_stages(recipe, train_data),
+        loss=build_loss(recipe.loss.parts, ignore_index=train_data.labels.ignore_index),
+        budget=build_budget(recipe, len(train_data)),
+    )
+
+
+def build_state(recipe: Recipe, parts: Parts) -> State:
+    """Build model, average and optimiser at step 0, from the recipe's seed."""
+    torch.manual_seed(int(generator(recipe.train.seed, Stream.MODEL).integers(2**63)))
+    model = build_seeded_model(recipe, parts.train_data).to(parts.accelerator.device)
+    if recipe.train.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    average = AveragedModel(model, recipe.train.ema)
+    model.train()
+    optimizer = build_optimizer(model, recipe.optimizer)
+    network = torch.compile(model) if recipe.train.compile else model
+    network, optimizer = parts.accelerator.prepare(network, optimizer)
+    return State(model=model, network=network, average=average, optimizer=optimizer, **new_counters())
+
+
+def build_seeded_model(recipe: Recipe, data: SegmentationDataset) -> SegmentationModel:
+    """Build the recipe's model for the classes and channels of the data."""
+    return build_model(
+        recipe.model.kind,
+        num_classes=data.labels.num_classes,
+        in_channels=data.in_channels,
+        encoder=recipe.model.encoder,
+        pretrained=recipe.model.pretrained,
+        **recipe.model.options,
+    )
+
+
+def build_batches(recipe: Recipe, parts: Parts, state: State) -> Iterator[Batch]:
+    """Return the endless batches from the state's position on."""
+    draws = Draws(
+        len(parts.train_data),
+        parts.stages,
+        seed=recipe.train.seed,
+        position=state["position"],
+        micro_batches=state["micro_batches"],
+        accumulate=recipe.train.accumulate,
+        # Seconds are read as the run goes on: in a run counted in time, stages begin by the clock.
+        progress=lambda step, samples: parts.budget.progress(
+            steps=step, samples=samples, seconds=state["seconds"]
+        ),
+        rank=parts.accelerator.process_index,
+        world=parts.accelerator.num_processes,
+    )
+    samples = TransformedSamples(parts.train_data, parts.stages, recipe.train.seed)
+    on_gpu = parts.accelerator.device.type == "cuda"
+    return endless_batches(samples, draws, workers=recipe.train.workers, pin=on_gpu)
+
+
+def build_accelerator(recipe: Recipe) -> Accelerator:
+    """Build the accelerator; a second run in one process may have another precision or device."""
+    if recipe.train.device == "cuda" and not torch.cuda.is_available():
+        raise RequestError("train.device is cuda, but no CUDA device is here. Use train.device=auto or cpu.")
+    if not torch.distributed.is_initialized():
+        AcceleratorState._reset_state(reset_partial_state=True)
+    precision = {"fp32": "no"}.get(recipe.train.precision, recipe.train.precision)
+    return Accelerator(mixed_precision=precision, cpu=recipe.train.device == "cpu")
+
+
+def build_stages(recipe: Recipe, data: SegmentationDataset) -> tuple[Stage, ...]:
+    """Build the run's stages; a recipe without any has one that lasts to the end."""
+    return tuple(_stage(recipe, data, config) for config in recipe.train.stages or (StageConfig(until=1.0),))
+
+
+def build_budget(recipe: Recipe, train_samples: int) -> Budget:
+    """Turn the recipe's budget into steps, samples or seconds."""
+    train = recipe.train
+    if train.steps is not None:
+        return Budget(steps=train.steps)
+    if train.epochs is not None:
+        return Budget(samples=max(1, round(train.epochs * train_samples)))
+    assert train.minutes is not None
+    return Budget(seconds=60.0 * train.minutes)
+
+
+def _stage(recipe: Recipe, data: SegmentationDataset, config: StageConfig) -> Stage:
+    transform = build_transform(
+        recipe.transforms.preset,
+        crop=config.crop or recipe.transforms.crop,
+        ignore_index=data.labels.ignore_index,
+        num_classes=data.labels.num_classes,
+        **{**recipe.transforms.options, **config.options},
+    )
+    return Stage(config.until, config.batch_size or recipe.train.batch_size, transform)
+
+
+def _check_num_classes(recipe: Recipe, data: SegmentationDataset) -> None:
+    given, found = recipe.model.num_classes, data.labels.num_classes
+    if given is not None and given != found:
+        raise RequestError(
+            f"model.num_classes is {given}, but the labels of {recipe.data.kind} have {found} classes "
+            f"({', '.join(data.labels.names)}; void is not one of them). "
+            "Leave model.num_classes out, or give the data's number."
+        )

@@ -1,0 +1,25 @@
+"""Sample pictures of a validation: image, truth and prediction side by side, for TensorBoard."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrazzo.datasets import SegmentationDataset
+from terrazzo.figures import as_rgb, overlay
+from terrazzo.models.base import SegmentationModel
+from terrazzo.predict import segment
+
+PICTURES = 2
+
+
+def validation_pictures(
+    model: SegmentationModel, data: SegmentationDataset
+) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+    """Yield (name, RGB picture (H, 3W, 3)) for a few images spread over the dataset."""
+    for index in sorted({len(data) * i // PICTURES for i in range(PICTURES)}):
+        sample = data[index]
+        shown = as_rgb(sample["image"])
+        truth = overlay(shown, sample["mask"], data.labels)
+        predicted = overlay(shown, segment(model, sample["image"]), data.labels)
+        yield f"validation/{sample['id']}", np.concatenate([shown, truth, predicted], axis=1)

@@ -1,0 +1,20 @@
+"""The `transforms` section of a recipe."""
+
+from typing import Any
+
+from pydantic import Field
+
+from terrazzo.core.config import Config
+
+
+class TransformConfig(Config):
+    """How a training sample is made from a whole image."""
+
+    preset: str = "standard"
+    """`light`, `standard` or `strong`."""
+
+    crop: tuple[int, int] = (256, 256)
+    """(height, width) in pixels of the images the network trains on."""
+
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Overrides of the preset's numbers, for instance `scale: [0.5, 2.0]`."""
