@@ -43,7 +43,9 @@ def test_training_curves__takes_rows_as_csv_gives_them() -> None:
         {"step": "3", "loss": "1.0", "loss/dice": "inf", "lr": "0.3", "val/miou": "0.4", "note": ""},
     ]
     words = texts(training_curves(rows))
-    assert {"training loss", "validation", "learning rate", "loss", "loss/dice", "val/miou", "step"} <= set(words)
+    assert {"training loss", "validation", "learning rate", "loss", "loss/dice", "val/miou", "step"} <= set(
+        words
+    )
     assert "images per second" not in words
 
 
