@@ -24,9 +24,8 @@ from lightning.pytorch.callbacks import Callback
 from torch.optim import lr_scheduler
 from torch.utils.data import DataLoader, Dataset
 
-from terrazzo.core.prediction import Prediction
 from terrazzo.datasets import build_dataset
-from terrazzo.evaluate import Evaluation, evaluate
+from terrazzo.evaluate import Evaluation, evaluate_with
 
 CROP = (352, 480)
 BATCH_SIZE = 8
@@ -46,8 +45,9 @@ class CamVid(Dataset[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        image = cv2.cvtColor(cv2.imread(str(self.images[index])), cv2.COLOR_BGR2RGB)
-        mask = cv2.imread(str(self.masks[index]), cv2.IMREAD_GRAYSCALE)
+        image: Any = cv2.imread(str(self.images[index]))
+        image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        mask: Any = cv2.imread(str(self.masks[index]), cv2.IMREAD_GRAYSCALE)
         mask[mask == CLASSES] = VOID
         sample = self.augmentation(image=image, mask=mask)
         return sample["image"].transpose(2, 0, 1), sample["mask"]
@@ -76,6 +76,9 @@ def training_augmentation() -> A.Compose:
 
 class CamVidModel(L.LightningModule):
     """The example's module."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -152,27 +155,20 @@ def fit(model: CamVidModel, root: Path, **limits: Any) -> list[float]:
     return times.ends
 
 
-class AsPrediction(torch.nn.Module):
-    """Pads to a multiple of 32, as the peer's encoder needs, and speaks our contract for scoring."""
-
-    num_classes = CLASSES
-    in_channels = 3
-
-    def __init__(self, model: CamVidModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, image_BCHW: torch.Tensor) -> Prediction:
-        """Return logits at stride 1, cropped to the image."""
-        height, width = image_BCHW.shape[-2:]
-        padding = (0, -width % 32, 0, -height % 32)
-        padded = torch.nn.functional.pad(image_BCHW.float(), padding)
-        return Prediction(self.model(padded)[..., :height, :width], stride=1, size=(height, width))
+@torch.inference_mode()
+def labels(model: CamVidModel, image_HWC: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Predict a whole image, padded to a multiple of 32 as the peer's encoder needs, and crop back."""
+    height, width = image_HWC.shape[:2]
+    image = torch.from_numpy(image_HWC.transpose(2, 0, 1))[None].float()
+    padded = torch.nn.functional.pad(image, (0, -width % 32, 0, -height % 32))
+    ids: np.ndarray[Any, Any] = model(padded)[0, :, :height, :width].argmax(dim=0).byte().numpy()
+    return ids
 
 
 def score(model: CamVidModel, root: Path) -> Evaluation:
-    """Score on the validation split by the same path as ours."""
-    return evaluate(AsPrediction(model).eval(), build_dataset("camvid", root=root, split="val"))
+    """Score on the validation split by the same counting as ours."""
+    model.eval()
+    return evaluate_with(lambda image: labels(model, image), build_dataset("camvid", root=root, split="val"))
 
 
 def main() -> None:

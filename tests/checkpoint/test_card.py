@@ -26,7 +26,7 @@ SCORES: dict[str, Any] = {
 }
 
 
-def card(**changes: Any) -> Card:
+def card() -> Card:
     model: Any = TinyNet()
     return make_card(
         model, LABELS, scores=SCORES, training={"recipe": {"model": {"kind": "tiny"}}, "seconds": 61.5}
@@ -96,8 +96,8 @@ def test_readme__labels_scores_protocol_and_use() -> None:
     for part in (
         "# tiny: 3 classes",
         "| 0 | sky | `#4682b4` | 0 | 75.0 % |",
-        "| 1 | road | `#804080` | 1 | – |",
-        "| 2 | car\\|van | `#00008e` | 2 | – |",
+        "| 1 | road | `#804080` | 1 | - |",
+        "| 2 | car\\|van | `#00008e` | 2 | - |",
         "Void in mask files: 255.",
         "mIoU **56.8 %** (95 % interval 50.0 % to 62.5 %). Pixel accuracy 90.0 %, Macro F1 61.2 %.",
         "Protocol (101 images):",

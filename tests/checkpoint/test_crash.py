@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from terrazzo.checkpoint.state import load_state, save_state
-from terrazzo.checkpoint.verify import read_files
+from terrazzo.checkpoint.verify import read_files, verify_folder
 from terrazzo.checkpoint.write import write_folder
 from tests.checkpoint import dying
 
@@ -102,6 +102,8 @@ def test_save_state__killed_before_every_file_call(server: ForkServerContext, tm
         loaded = load_state(root)
         assert loaded is not None
         assert not loaded.passed_over
+        for folder in root.glob("step-*"):
+            verify_folder(folder)  # also those that were being deleted
         seen.append(loaded.step)
         file_call += 1
     assert file_call > 20, "the calls were not seen: the test shows nothing"

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import resource
 import shutil
 from collections.abc import Iterator
@@ -11,7 +12,6 @@ from typing import NamedTuple
 
 import pytest
 
-from terrazzo.checkpoint import write
 from terrazzo.checkpoint.verify import find_folder, read_files, verify_folder
 from terrazzo.checkpoint.write import write_folder
 from terrazzo.core.errors import CheckpointError
@@ -39,14 +39,12 @@ def test_write_folder__files_and_manifest(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "runs" / "best", {"a.txt": b"abc", "b.txt": save})
 
     assert content(folder) == {"a.txt": b"abc", "b.txt": b"made by a function"}
+    # the digest of "abc" is the first example of FIPS 180-2, appendix B.1
     manifest = json.loads((folder / "manifest.json").read_text())
-    assert (
-        manifest["files"]["a.txt"]
-        == {
-            "bytes": 3,
-            "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",  # FIPS 180-2, example B.1
-        }
-    )
+    assert manifest["files"]["a.txt"] == {
+        "bytes": 3,
+        "sha256": "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+    }
     assert {"torch", "device", "threads", "world_size", "terrazzo"} <= manifest.keys()
     assert [p.name for p in folder.parent.iterdir()] == ["best"]
 
@@ -187,7 +185,7 @@ def test_write_folder__everything_is_made_durable_before_it_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
-    fsync, rename = write.os.fsync, Path.rename
+    fsync, rename = os.fsync, Path.rename
 
     def note_fsync(descriptor: int) -> None:
         events.append(f"fsync {Path(f'/proc/self/fd/{descriptor}').readlink().name}")
@@ -197,7 +195,7 @@ def test_write_folder__everything_is_made_durable_before_it_is_named(
         events.append("rename")
         return rename(self, target)
 
-    monkeypatch.setattr(write.os, "fsync", note_fsync)
+    monkeypatch.setattr(os, "fsync", note_fsync)
     monkeypatch.setattr(Path, "rename", note_rename)
     write_folder(tmp_path / "best", {"a": b"1", "b": b"2"})
     new = events[3].removeprefix("fsync ")
@@ -230,7 +228,8 @@ def test_find_folder__passes_over_a_half_deleted_one(tmp_path: Path) -> None:
 
 def test_read_files__replaced_while_being_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_folder(tmp_path / "best", {"a": b"old", "b": b"old"})
-    read, done = Path.read_bytes, []
+    read = Path.read_bytes
+    done: list[bool] = []
 
     def replace_in_between(self: Path) -> bytes:
         if self.name == "b" and not done:

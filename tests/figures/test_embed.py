@@ -20,7 +20,7 @@ def opened(uri: str, kind: str) -> Image.Image:
         ((720, 960), (480, 640)),
         ((2000, 10), (640, 3)),
         ((360, 480), (360, 480)),
-        ((96, 128), (192, 256)),
+        ((96, 128), (288, 384)),
         ((1, 5000), (1, 640)),
     ],
 )
@@ -33,7 +33,7 @@ def test_fit_mask__invents_no_id() -> None:
     ids = np.random.default_rng(0).choice(np.array([0, 7, 255], dtype=np.uint8), (900, 1300))
     assert set(np.unique(fit_mask(ids))) == {0, 7, 255}
     small = np.array([[1, 2], [3, 4]], dtype=np.uint8)
-    assert np.array_equal(fit_mask(small), small.repeat(160, axis=0).repeat(160, axis=1))
+    assert np.array_equal(fit_mask(small), small.repeat(240, axis=0).repeat(240, axis=1))
 
 
 def test_mask_uri__gives_flat_colours_back_exactly() -> None:

@@ -23,7 +23,8 @@ def test_as_rgb__repeats_grey_and_takes_the_first_three_channels() -> None:
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 def test_as_rgb__stretches_what_is_not_8_bit(dtype: type) -> None:
     picture = as_rgb(np.linspace(0, 4000, 300).reshape(10, 30).astype(dtype))
-    assert (picture.dtype, picture.min(), picture.max()) == (np.uint8, 0, 255)
+    assert picture.dtype == np.uint8
+    assert (picture.min(), picture.max()) == (0, 255)
     constant = as_rgb(np.full((4, 4, 3), 7, dtype=dtype))
     assert constant.shape == (4, 4, 3)
 

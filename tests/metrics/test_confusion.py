@@ -25,6 +25,7 @@ def test_add__keeps_each_image_with_id_and_group() -> None:
     assert (counts.ids, counts.groups, len(counts)) == (("a", "b"), ("street", None), 2)
     assert np.array_equal(counts.per_image, np.stack([first, second]))
     assert np.array_equal(counts.pooled, first + second)
+    assert np.array_equal(counts.matrix(1), second)
 
 
 @given(seed=st.integers(0, 10_000), share=st.floats(0, 1))

@@ -14,7 +14,7 @@ def test_averaged_model__decay_zero_is_the_trained_model() -> None:
     for key, value in model.state_dict().items():
         assert torch.equal(value, average.model.state_dict()[key])
     model.weight.data.add_(1.0)
-    assert not torch.equal(model.weight, average.model.weight)
+    assert not torch.equal(model.weight, average.model.state_dict()["weight"])
 
 
 def test_averaged_model__warms_up_then_keeps_its_decay() -> None:
@@ -23,10 +23,12 @@ def test_averaged_model__warms_up_then_keeps_its_decay() -> None:
     average = AveragedModel(model, 0.9)
     nn.init.ones_(model.weight)
     average.update(model, 1)  # keeps 2/11 of the old average
-    assert average.model.weight.item() == torch.tensor(1 - 2 / 11).item()
-    before = average.model.weight.item()
+    assert average.model.state_dict()["weight"].item() == torch.tensor(1 - 2 / 11).item()
+    before = average.model.state_dict()["weight"].item()
     average.update(model, 1000)
-    torch.testing.assert_close(average.model.weight.item(), 0.9 * before + 0.1, rtol=1e-6, atol=0.0)
+    torch.testing.assert_close(
+        average.model.state_dict()["weight"].item(), 0.9 * before + 0.1, rtol=1e-6, atol=0.0
+    )
 
 
 def test_averaged_model__is_in_eval_mode_without_gradients() -> None:

@@ -1,6 +1,7 @@
 """The stream of batches is a function of its position: workers and restarts change nothing."""
 
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,14 +23,14 @@ class Numbers:
 
 
 def add_noise(
-    image: NDArray[np.generic], mask: NDArray[np.generic], rng: np.random.Generator
-) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    image: NDArray[Any], mask: NDArray[Any], rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any]]:
     return (image + rng.integers(0, 100, image.shape)).astype(np.uint8), mask
 
 
 def crop(
-    image: NDArray[np.generic], mask: NDArray[np.generic], rng: np.random.Generator
-) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    image: NDArray[Any], mask: NDArray[Any], rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any]]:
     return image[:2, :2], mask[:2, :2]
 
 

@@ -25,7 +25,9 @@ class PixelModel(nn.Module):
         self.drop = nn.Dropout(dropout)
 
     def forward(self, image: Tensor) -> Prediction:
-        return Prediction(self.classify(self.drop(image.float() / 255)), 1, tuple(image.shape[-2:]))
+        return Prediction(
+            self.classify(self.drop(image.float() / 255)), 1, (image.shape[-2], image.shape[-1])
+        )
 
 
 def loss_function(prediction: Prediction, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

@@ -39,15 +39,15 @@ def test_parameter_groups__leaves_frozen_parameters_out() -> None:
 
 
 def test_build_optimizer__one_adamw_step_decays_weights_and_spares_biases() -> None:
-    model = nn.Sequential(nn.Conv2d(1, 1, 1))
-    torch.nn.init.ones_(model[0].weight)
-    torch.nn.init.ones_(model[0].bias)
+    model = nn.Conv2d(1, 1, 1)
+    for parameter in model.parameters():
+        nn.init.ones_(parameter)
     optimizer = build_optimizer(model, OptimizerConfig(lr=0.1, weight_decay=0.5))
     for p in model.parameters():
         p.grad = torch.zeros_like(p)
     optimizer.step()
-    assert model[0].weight.item() == torch.tensor(1.0 - 0.1 * 0.5).item()
-    assert model[0].bias.item() == 1.0
+    decayed = {name: parameter.item() for name, parameter in model.named_parameters()}
+    assert decayed == {"weight": torch.tensor(1.0 - 0.1 * 0.5).item(), "bias": 1.0}
 
 
 def test_build_optimizer__sgd_without_momentum_is_plain_descent() -> None:

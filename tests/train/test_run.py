@@ -179,9 +179,11 @@ def test_train__num_classes_that_disagree_with_the_labels(tmp_path: Path) -> Non
     assert not list(tmp_path.iterdir())
 
 
-def test_train__patience_stops_a_run_that_gets_no_better(tmp_path: Path) -> None:
-    still = tiny("optimizer.lr=1e-30", "train.validations=8", "train.patience=2", "train.ema=0")
-    result = train(still, tmp_path)
+def test_train__patience_stops_a_run_that_gets_no_better(
+    finished: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("terrazzo.train.run.evaluate", lambda *_: finished.evaluation)
+    result = train(tiny("train.validations=8", "train.patience=2"), tmp_path)
     assert result.finished
     assert result.steps == 3
 
@@ -193,9 +195,9 @@ def test_train__stages_change_crop_and_batch(tmp_path: Path) -> None:
         def step(self, state: State, facts: StepFacts, progress: float) -> None:
             seen.append(tuple(facts.batch["image"].shape))
 
-    stages = "train.stages=[{until: 0.5, crop: [32, 32], batch_size: 2}, {until: 1.0}]"
+    stages = "train.stages=[{until: 0.5, crop: [40, 40], batch_size: 2}, {until: 1.0}]"
     train(tiny(stages, "train.steps=4"), tmp_path, reporter=Shapes())
-    assert seen == [(2, 3, 32, 32)] * 2 + [(4, 3, 48, 64)] * 2
+    assert seen == [(2, 3, 40, 40)] * 2 + [(4, 3, 48, 64)] * 2
 
 
 @pytest.mark.parametrize(

@@ -27,11 +27,13 @@ def test_lr_factor__values_worked_out_by_hand(
 
 
 def test_budget__progress_follows_its_own_unit_and_stops_at_one() -> None:
-    done = {"steps": 5, "samples": 30, "seconds": 12.0}
-    assert Budget(steps=20).progress(**done) == 0.25
-    assert Budget(samples=60).progress(**done) == 0.5
-    assert Budget(seconds=48.0).progress(**done) == 0.25
-    assert Budget(steps=4).progress(**done) == 1.0
+    def progress(budget: Budget) -> float:
+        return budget.progress(steps=5, samples=30, seconds=12.0)
+
+    assert progress(Budget(steps=20)) == 0.25
+    assert progress(Budget(samples=60)) == 0.5
+    assert progress(Budget(seconds=48.0)) == 0.25
+    assert progress(Budget(steps=4)) == 1.0
 
 
 def test_budget__only_time_is_not_exact() -> None:

@@ -2,16 +2,17 @@
 
 import json
 import math
+from importlib.metadata import version
 from typing import Any, Final
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from terrazzo import __version__
 from terrazzo.core.errors import CheckpointError, ConfigError, did_you_mean
 from terrazzo.core.labels import LabelMap
 
 FORMAT_VERSION: Final = 1
+TERRAZZO_VERSION: Final = version("terrazzo")
 
 
 class Card(BaseModel):
@@ -55,7 +56,7 @@ class Card(BaseModel):
     training: dict[str, Any] | None = None
     """How it came to be: recipe, steps, seconds, data; None if unknown."""
 
-    terrazzo_version: str = __version__
+    terrazzo_version: str = TERRAZZO_VERSION
     """Version of this package that wrote the folder."""
 
     torch_version: str = str(torch.__version__)
@@ -65,6 +66,20 @@ class Card(BaseModel):
     def label_map(self) -> LabelMap:
         """The labels as the object that encodes, decodes and paints."""
         return LabelMap.from_json(self.labels)
+
+    def facts(self) -> dict[str, str]:
+        """Return what a report says about the model, name -> value, in words."""
+        encoder = self.arguments.get("encoder")
+        steps = (self.training or {}).get("steps")
+        facts = {
+            "Architecture": self.architecture + (f" on {encoder}" if encoder else ""),
+            "Input": f"{self.in_channels} channels ({self.channel_order}), raw pixel values",
+            "Classes": str(self.num_classes),
+            "Output stride": str(self.stride),
+            "Training": f"{steps} steps" if steps is not None else "",
+            "Written by": f"Terrazzo {self.terrazzo_version}, PyTorch {self.torch_version}",
+        }
+        return {name: value for name, value in facts.items() if value}
 
     def to_bytes(self) -> bytes:
         """Return the content of `model.json`; numbers that JSON lacks (NaN, infinity) become null."""
@@ -119,7 +134,7 @@ def _refuse_newer(data: dict[str, Any], source: str) -> None:
         raise CheckpointError(
             f"{source} has format version {version}, written by Terrazzo "
             f"{data.get('terrazzo_version', 'of unknown version')}; "
-            f"this Terrazzo ({__version__}) reads up to version {FORMAT_VERSION}. "
+            f"this Terrazzo ({TERRAZZO_VERSION}) reads up to version {FORMAT_VERSION}. "
             "Upgrade with `pip install -U terrazzo`."
         )
 

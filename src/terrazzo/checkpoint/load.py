@@ -14,7 +14,7 @@ from terrazzo.checkpoint.verify import read_files
 from terrazzo.core.errors import CheckpointError, RequestError
 
 if TYPE_CHECKING:
-    from terrazzo.models import SegmentationModel
+    from terrazzo.models.base import SegmentationModel
 
 
 def load_model(folder: Path | str, *, device: torch.device | str = "cpu") -> tuple["SegmentationModel", Card]:

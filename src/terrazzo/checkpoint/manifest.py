@@ -8,17 +8,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 
-from terrazzo import __version__
 from terrazzo.core.errors import CheckpointError
 
 MANIFEST: Final = "manifest.json"
 FORMAT: Final = "terrazzo folder"
 VERSION: Final = 1
+TERRAZZO_VERSION: Final = version("terrazzo")
 CHUNK_BYTES: Final = 1 << 20
 
 
@@ -68,7 +69,7 @@ class Manifest:
     environment: Environment
     """The run that wrote the folder."""
 
-    terrazzo: str = __version__
+    terrazzo: str = TERRAZZO_VERSION
     """Version of this package that wrote the folder."""
 
     def to_bytes(self) -> bytes:
@@ -163,7 +164,7 @@ def _unseal(content: bytes, source: str) -> dict[str, Any]:
     if body["version"] > VERSION:
         raise CheckpointError(
             f"{source} has format version {body['version']}, written by Terrazzo {body.get('terrazzo')}; "
-            f"this Terrazzo ({__version__}) reads up to version {VERSION}. "
+            f"this Terrazzo ({TERRAZZO_VERSION}) reads up to version {VERSION}. "
             "Upgrade with `pip install -U terrazzo`."
         )
     return body

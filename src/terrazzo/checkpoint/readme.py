@@ -1,5 +1,6 @@
 """The README.md of a model folder: the card in words, for whoever finds the folder in a year."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -118,7 +119,7 @@ def _one_line(value: Any) -> str:
 
 def _percent(value: Any) -> str:
     """Write a fraction as per cent; absent classes have no score."""
-    return f"{100 * value:.1f} %" if isinstance(value, int | float) else "–"
+    return f"{100 * value:.1f} %" if isinstance(value, int | float) and math.isfinite(value) else "-"
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -35,7 +35,7 @@ def find_folder(path: Path | str) -> Path:
 
 
 def beside(path: Path, kind: str) -> list[Path]:
-    """Return what a crashed writer left beside a folder: `new` unfinished, `old` set aside, `gone` deleted."""
+    """Return what a crashed writer left: folders `new` (unfinished), `old` (set aside), `gone` (deleted)."""
     return sorted(path.parent.glob(f".{_literal(path.name)}.{kind}-*"))
 
 

@@ -10,7 +10,7 @@ from terrazzo.cli.output import JsonOption, console, write_json
 from terrazzo.core.errors import RequestError
 
 if TYPE_CHECKING:
-    from terrazzo.models.summary import ModelSummary
+    from terrazzo.models.summary import ArchitectureSummary, ModelSummary
 
 
 def models(
@@ -22,20 +22,15 @@ def models(
     json: JsonOption = None,
 ) -> None:
     """List the architectures, or show one model's stages, parameters, MACs and memory."""
-    from terrazzo.models.summary import summarize
+    from terrazzo.models.summary import describe, list_models
 
     to, pixels = console(), _size(size)
     if name is None:
-        from terrazzo.models import MODELS
-
-        summaries = [
-            summarize(known, num_classes=classes, in_channels=channels, size=pixels)
-            for known in sorted(MODELS)
-        ]
-        _print_list(to, summaries, size)
-        write_json(json, [summary.to_json() for summary in summaries])
+        entries = list_models(num_classes=classes, in_channels=channels, size=pixels)
+        _print_list(to, entries, size)
+        write_json(json, [entry.to_json() for entry in entries])
         return
-    summary = summarize(name, num_classes=classes, in_channels=channels, encoder=encoder, size=pixels)
+    summary = describe(name, size=pixels, num_classes=classes, in_channels=channels, encoder=encoder)
     _print_one(to, summary)
     write_json(json, summary.to_json())
 
@@ -47,42 +42,36 @@ def _size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _print_list(to: Console, summaries: "list[ModelSummary]", size: str) -> None:
+def _print_list(to: Console, entries: "list[ArchitectureSummary]", size: str) -> None:
     table = Table(box=None, pad_edge=False)
-    for title in ("name", "paper", "encoder"):
+    for title in ("name", "what it is", "encoder"):
         table.add_column(title)
-    for title in ("parameters", f"GMACs at {size}", "stride"):
+    for title in ("year", "parameters", f"GMACs at {size}", "stride"):
         table.add_column(title, justify="right")
-    for s in summaries:
-        macs = f"{s.macs / 1e9:.1f}"
-        table.add_row(
-            s.name, f"{s.paper} ({s.year})", s.encoder or "–", f"{s.parameters:,}", macs, str(s.stride)
-        )
+    for entry in entries:
+        numbers = (f"{entry.parameters:,}", f"{entry.macs / 1e9:.1f}", str(entry.stride))
+        table.add_row(entry.name, entry.title, entry.encoder or "its own", str(entry.year), *numbers)
     to.print(table)
 
 
 def _print_one(to: Console, summary: "ModelSummary") -> None:
-    to.print(f"[bold]{summary.name}[/]  {summary.paper} ({summary.year})")
-    if summary.encoder:
-        to.print(f"encoder {summary.encoder}")
+    from terrazzo.models import MODELS
+
+    entry = MODELS[summary.architecture]
+    to.print(f"[bold]{summary.architecture}[/]  {entry.title}\n{entry.paper} ({entry.year})")
     table = Table(box=None, pad_edge=False)
     table.add_column("stage")
-    for title in ("output", "stride", "parameters", "MMACs", "activations, MB"):
+    for title in ("output", "stride", "parameters", "MMACs"):
         table.add_column(title, justify="right")
     for stage in summary.stages:
         shape = " x ".join(map(str, stage.shape))
-        table.add_row(
-            stage.name,
-            shape,
-            str(stage.stride),
-            f"{stage.parameters:,}",
-            f"{stage.macs / 1e6:,.0f}",
-            f"{stage.activation_bytes / 1e6:.1f}",
-        )
+        parameters = "" if stage.parameters is None else f"{stage.parameters:,}"
+        macs = "" if stage.macs is None else f"{stage.macs / 1e6:,.0f}"
+        table.add_row(stage.name, shape, str(stage.stride), parameters, macs, style="dim" if not macs else "")
     to.print(table)
-    height, width = summary.size
+    height, width = summary.image_size
     to.print(
         f"{summary.parameters:,} parameters, {summary.macs / 1e9:.2f} GMACs and "
-        f"{summary.activation_bytes / 1e6:.0f} MB of float32 activations at {height} x {width}; "
+        f"{summary.activation_bytes / 1e6:.0f} MB of float32 activations for one {height} x {width} image; "
         f"logits at stride {summary.stride}"
     )

@@ -63,8 +63,8 @@ def print_scores(to: Console, evaluation: "Evaluation") -> None:
     )
     protocol = evaluation.protocol
     to.print(
-        f"[dim]{protocol.images} images of {protocol.data} {protocol.split}, scored at the {protocol.resolution} "
-        f"resolution; {protocol.averaging}; {protocol.void}; interval by {protocol.interval}[/]"
+        f"[dim]{protocol.images} images of {protocol.data} {protocol.split}, scored at the resolution of the "
+        f"{protocol.resolution}; {protocol.averaging}; {protocol.void}; interval by {protocol.interval}[/]"
     )
     for note in protocol.notes:
         to.print(f"[dim]Note: {note}[/]")

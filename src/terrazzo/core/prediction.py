@@ -84,3 +84,8 @@ class Prediction:
         return upsample(
             self.logits.to(torch.float32), self.size, stride=self.stride, align_corners=self.align_corners
         )
+
+
+# So that torch.export can trace a network that returns them.
+torch.export.register_dataclass(Auxiliary)
+torch.export.register_dataclass(Prediction)

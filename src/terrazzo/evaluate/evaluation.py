@@ -1,6 +1,7 @@
 """Evaluation: the counts of one model on one dataset, and everything that follows from them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class Evaluation:
 
     protocol: Protocol
 
-    @property
+    @cached_property
     def miou_per_image(self) -> NDArray[np.float64]:
         """(N,) the mIoU of each image by itself, in the order of `counts.ids`; NaN where all is void.
 

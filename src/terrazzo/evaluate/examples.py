@@ -60,7 +60,7 @@ def make_example(
         prediction: (H, W) train ids.
         labels: names and colours.
     """
-    matrix = evaluation.counts.per_image[index]
+    matrix = evaluation.counts.matrix(index)
     total = int(matrix.sum())
     return Example(
         id=sample["id"],

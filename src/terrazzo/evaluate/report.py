@@ -1,5 +1,6 @@
 """The report: one HTML file that shows what a score means, and opens from a disk without network."""
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -86,7 +87,8 @@ def _write(path: Path, page: str) -> Path:
         temporary.write_text(page, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise TerrazzoError(
             f"The report cannot be written to {path}: {error.strerror}. "
             "Choose a folder that can be written and has space."

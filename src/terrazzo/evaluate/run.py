@@ -16,7 +16,7 @@ from terrazzo.evaluate.protocol import Protocol
 from terrazzo.metrics import ConfusionCounts, bootstrap_interval, score
 
 if TYPE_CHECKING:
-    from terrazzo.models import SegmentationModel
+    from terrazzo.models.base import SegmentationModel
 
 Predict = Callable[[NDArray[Any]], NDArray[Any]]
 """From a raw image (H, W, C) to train ids (H, W)."""

@@ -100,9 +100,10 @@ def confusion_heat_map(matrix_KK: NDArray[np.int64], names: Sequence[str]) -> st
         axes = figure.subplots()
         axes.imshow(_shade(share), interpolation="nearest")
         _number_cells(axes, share)
-        ticks = np.arange(len(names))
-        axes.set_xticks(ticks, [_short(n) for n in names], rotation=45, ha="right", rotation_mode="anchor")
-        axes.set_yticks(ticks, [_short(n) for n in names])
+        ticks, words = np.arange(len(names)), [_short(n) for n in names]
+        points = min(11.0, 60 * (side - 2.4) / len(names))  # as high as a row, where rows are low
+        axes.set_xticks(ticks, words, rotation=45, ha="right", rotation_mode="anchor", fontsize=points)
+        axes.set_yticks(ticks, words, fontsize=points)
         axes.set(xlabel="predicted as", ylabel="ground truth")
         axes.set_xticks(ticks[1:] - 0.5, minor=True)
         axes.set_yticks(ticks[1:] - 0.5, minor=True)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MAX_SIDE: Final = 640
 """Pixels of the longer side: larger pictures are reduced to it."""
 
-MIN_SIDE: Final = 320
+MIN_SIDE: Final = 480
 """Smaller ones are repeated a whole number of times to reach about this, so that numbers fit in."""
 
 

@@ -135,10 +135,10 @@ def number_regions(picture: Picture, ids: NDArray[Any], num_classes: int) -> Pic
 
 def _write_number(picture: Picture, text: str, center: tuple[int, int], scale: float) -> None:
     """Draw white text with a black rim, centred at (x, y): legible on every colour."""
-    font, stroke = cv2.FONT_HERSHEY_SIMPLEX, max(1, round(1.6 * scale))
+    font, stroke = cv2.FONT_HERSHEY_SIMPLEX, max(1, round(2.4 * scale))
     (width, height), _ = cv2.getTextSize(text, font, scale, stroke)
     corner = (center[0] - width // 2, center[1] + height // 2)
-    cv2.putText(picture, text, corner, font, scale, (0, 0, 0), 3 * stroke, cv2.LINE_AA)
+    cv2.putText(picture, text, corner, font, scale, (0, 0, 0), stroke + 4, cv2.LINE_AA)
     cv2.putText(picture, text, corner, font, scale, (255, 255, 255), stroke, cv2.LINE_AA)
 
 

@@ -74,7 +74,8 @@ def refuse_undeclared(target: Tensor, num_classes: int, ignore_index: int) -> No
     if wrong.any():
         raise DataError(
             f"Target holds id {int(target[wrong][0])} on {int(wrong.sum())} pixels; "
-            f"expected 0..{num_classes - 1} or {ignore_index} (void). Check that the label map and the model have the same classes."
+            f"expected 0..{num_classes - 1} or {ignore_index} (void). "
+            "Check that the label map and the model have the same classes."
         )
 
 

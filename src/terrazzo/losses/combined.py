@@ -30,7 +30,7 @@ class WeightedLoss:
 
 
 class CombinedLoss:
-    """The sum of weight * loss over its parts, for the main output and, by their weights, the auxiliary ones."""
+    """The sum of weight * loss over its parts, over the main output and the auxiliary ones."""
 
     def __init__(self, parts: Sequence[WeightedLoss], *, ignore_index: int = IGNORE) -> None:
         if not parts:

@@ -80,7 +80,9 @@ class ConfusionCounts:
     @property
     def pooled(self) -> Matrix:
         """(K, K) int64: the sum over all images."""
-        total: Matrix = self.per_image.sum(axis=0)
+        total = np.zeros((self.num_classes, self.num_classes), dtype=np.int64)
+        for matrix in self._matrices:
+            total += matrix
         return total
 
     @property
@@ -88,6 +90,10 @@ class ConfusionCounts:
         """(N, K, K) int64, in the order of `ids`."""
         empty = np.zeros((0, self.num_classes, self.num_classes), dtype=np.int64)
         return np.stack(self._matrices) if self._matrices else empty
+
+    def matrix(self, index: int) -> Matrix:
+        """Return the (K, K) matrix of one image, by its place in `ids`."""
+        return self._matrices[index]
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -42,8 +42,8 @@ class Margins:
     @classmethod
     def of(cls, matrix: NDArray[Any]) -> "Margins":
         """Reduce matrices (..., K, K), rows = truth; exact below 2^53 pixels."""
-        wide = matrix.astype(np.float64)
-        return cls(np.diagonal(wide, axis1=-2, axis2=-1), wide.sum(axis=-1), wide.sum(axis=-2))
+        hits = np.diagonal(matrix, axis1=-2, axis2=-1).astype(np.float64)
+        return cls(hits, matrix.sum(axis=-1, dtype=np.float64), matrix.sum(axis=-2, dtype=np.float64))
 
     def weighted(self, weights: Floats) -> "Margins":
         """Sum the images (N, K) with weights (R, N): the margins (R, K) of R pooled resamples."""

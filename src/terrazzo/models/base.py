@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from terrazzo.core.errors import RequestError
 from terrazzo.core.prediction import Prediction, logits_size
-from terrazzo.models.layers import Normalize, pad_to_multiple
+from terrazzo.models.layers import Normalize, crop, pad_to_multiple
 
 MIN_SIDE = 33
 """The smallest image side, pixels: one more than the usual coarsest stride, so that no map is 1 x 1."""
@@ -81,7 +81,7 @@ class SegmentationModel(nn.Module):
         logits_BKhw = self.logits(padded_BCHW)
         h, w = logits_size((height, width), self.stride)
         return Prediction(
-            logits_BKhw[..., :h, :w], self.stride, (height, width), align_corners=self.align_corners
+            crop(logits_BKhw, h, w), self.stride, (height, width), align_corners=self.align_corners
         )
 
     def _check(self, image_BCHW: Tensor) -> None:

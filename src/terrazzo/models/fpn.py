@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from terrazzo.core.errors import RequestError
 from terrazzo.models.base import SegmentationModel
 from terrazzo.models.encoder import Encoder, build_encoder
-from terrazzo.models.layers import initialise, resize_like
+from terrazzo.models.layers import initialise, initialise_classifier, resize_like
 
 FINEST_STRIDE = 4
 GROUPS = 32
@@ -121,8 +121,9 @@ class FPN(SegmentationModel):
         )
         self.dropout = nn.Dropout2d(dropout)
         self.classify = nn.Conv2d(segmentation_channels, num_classes, kernel_size=1)
-        for part in (self.lateral, self.branches, self.classify):
-            initialise(part)
+        initialise(self.lateral)
+        initialise(self.branches)
+        initialise_classifier(self.classify)
 
     def logits(self, image_BCHW: Tensor) -> Tensor:
         """Return (B, K, H / 4, W / 4)."""

@@ -98,13 +98,37 @@ def initialise(module: nn.Module) -> None:
                 nn.init.zeros_(layer.bias)
 
 
+def initialise_classifier(layer: nn.Conv2d) -> None:
+    """Start the last convolution near zero, so that the first loss is log K whatever comes in.
+
+    Normal with standard deviation 0.01, as in Lin et al. 2017 (Focal Loss for Dense Object Detection, section 4.1).
+    """
+    nn.init.normal_(layer.weight, std=0.01)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
 def pad_to_multiple(image_BCHW: Tensor, multiple: int) -> Tensor:
     """Pad zeros on the bottom and right until both sides are multiples; after `Normalize` 0 is the mean."""
     height, width = image_BCHW.shape[-2:]
-    bottom, right = -height % multiple, -width % multiple
-    if bottom == 0 and right == 0:
+    bottom = (height + multiple - 1) // multiple * multiple - height
+    right = (width + multiple - 1) // multiple * multiple - width
+    # An exported graph must serve sizes with and without padding, so it always pads.
+    if not torch.compiler.is_exporting() and bottom == 0 and right == 0:
         return image_BCHW
     return F.pad(image_BCHW, (0, right, 0, bottom))
+
+
+def crop(features_BDhw: Tensor, height: int, width: int) -> Tensor:
+    """Return the top left (B, D, height, width): a view, but for a copy in an exported graph.
+
+    Whether a view is contiguous depends on how much was cut off; torch.export would fix that for all sizes.
+    """
+    if not torch.compiler.is_exporting():
+        return features_BDhw[..., :height, :width]
+    rows = torch.arange(height, device=features_BDhw.device)
+    columns = torch.arange(width, device=features_BDhw.device)
+    return features_BDhw.index_select(-2, rows).index_select(-1, columns)
 
 
 def resize_like(features_BDhw: Tensor, like: Tensor, *, mode: str = "nearest") -> Tensor:

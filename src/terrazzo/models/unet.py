@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from terrazzo.models.base import SegmentationModel
-from terrazzo.models.layers import initialise
+from terrazzo.models.layers import initialise, initialise_classifier
 
 FIRST_WIDTH = 64
 
@@ -149,6 +149,7 @@ class UNet(SegmentationModel):
         self.encoder = UNetEncoder(in_channels, num_blocks)
         self.decoder = UNetDecoder(FIRST_WIDTH * 2**num_blocks, num_blocks, num_classes)
         initialise(self)
+        initialise_classifier(self.decoder.classify)
 
     def logits(self, image_BCHW: Tensor) -> Tensor:
         """Return (B, K, H, W)."""

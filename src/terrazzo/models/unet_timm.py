@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from terrazzo.core.errors import RequestError
 from terrazzo.models.base import SegmentationModel
 from terrazzo.models.encoder import Encoder, build_encoder
-from terrazzo.models.layers import ConvNormAct, initialise
+from terrazzo.models.layers import ConvNormAct, initialise, initialise_classifier
 
 LAST_WIDTH = 16
 WIDEST = 256
@@ -94,7 +94,7 @@ class UNetTimm(SegmentationModel):
             fan_in, coarser = width, stride
         self.classify = nn.Conv2d(fan_in, num_classes, kernel_size=3, padding=1)
         initialise(self.decoder)
-        initialise(self.classify)
+        initialise_classifier(self.classify)
 
     def logits(self, image_BCHW: Tensor) -> Tensor:
         """Return (B, K, H / stride, W / stride)."""

@@ -80,5 +80,5 @@ def _require_server(name: str, repository: str, file: str) -> None:
         raise RequestError(
             f"The pretrained weights of {name!r} are not on this machine and cannot be downloaded "
             f"({type(error).__name__}: {error}). Connect to the network, or copy {file} of {repository!r} "
-            f"here and give pretrained = 'path/to/{file}', or train from random weights with pretrained = false."
+            f"here and give pretrained = 'path/to/{file}', or train from random weights: pretrained = false."
         ) from error

@@ -1,10 +1,11 @@
 """Image in, labels out: the one path from an image to a label map, and its uses on files and folders."""
 
-from terrazzo.predict.files import predict_files
+from terrazzo.predict.files import PredictedFile, predict_files
 from terrazzo.predict.predictor import Predictor, load
 from terrazzo.predict.segment import infer, probabilities, segment, to_ids, to_probabilities
 
 __all__ = [
+    "PredictedFile",
     "Predictor",
     "infer",
     "load",

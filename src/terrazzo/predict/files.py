@@ -2,14 +2,15 @@
 
 import contextlib
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from terrazzo.core.errors import DataError, RequestError, TerrazzoError
 from terrazzo.predict.predictor import Predictor, read_pixels
@@ -23,6 +24,32 @@ Progress = Callable[[int, int], None]
 """Called with (files done, files in all)."""
 
 
+@dataclass(frozen=True)
+class PredictedFile:
+    """Where the results of one image are; None where that result was not asked for."""
+
+    image: Path
+    """The file that was predicted."""
+
+    mask: Path
+    """PNG of raw label ids, at the image's own size."""
+
+    overlay: Path | None = None
+    """PNG of the image with its labels painted over it."""
+
+    probabilities: Path | None = None
+    """NPZ with `probabilities` (K, H, W) float16 and `names` (K)."""
+
+    @property
+    def results(self) -> list[Path]:
+        """The files there are."""
+        return [path for path in (self.mask, self.overlay, self.probabilities) if path]
+
+    def to_json(self) -> dict[str, str | None]:
+        """Return plain strings."""
+        return {key: None if path is None else str(path) for key, path in vars(self).items()}
+
+
 def predict_files(
     predictor: Predictor,
     inputs: AnyPath | Sequence[AnyPath],
@@ -31,7 +58,7 @@ def predict_files(
     overlay: bool = False,
     probabilities: bool = False,
     progress: Progress | None = None,
-) -> list[Path]:
+) -> list[PredictedFile]:
     """Write the labels of images as PNG files of raw ids, `STEM.png`.
 
     Stopped at any instant, the files that are there are whole.
@@ -45,24 +72,25 @@ def predict_files(
         progress: called after each image.
 
     Returns:
-        The files written, in order.
+        What was written for each image, in order.
 
     Raises:
-        RequestError: before any work: no image found, a missing input, or two results of the same name.
-        DataError: after all other images are done: those that could not be read or predicted, and why.
+        RequestError: before any work: two results of one name, or a result that would overwrite an input.
+        DataError: no image found; or, after all others are done, those that could not be predicted and why.
         TerrazzoError: a result cannot be written; nothing more is tried.
     """
     out = Path(out)
     images = find_images([inputs] if isinstance(inputs, str | PathLike) else inputs, out)
     plan = _plan(images, out, overlay=overlay, probabilities=probabilities)
     _make_folder(out)
-    written: list[Path] = []
+    written: list[PredictedFile] = []
     failures: list[str] = []
-    for done, (image, targets) in enumerate(zip(images, plan, strict=True), start=1):
+    for done, item in enumerate(plan, start=1):
         try:
-            written += _predict_one(predictor, image, targets)
+            _predict_one(predictor, item)
+            written.append(item)
         except DataError as error:
-            failures.append(str(error) if str(image) in str(error) else f"{image}: {error}")
+            failures.append(str(error) if str(item.image) in str(error) else f"{item.image}: {error}")
         if progress:
             progress(done, len(images))
     if failures:
@@ -74,7 +102,7 @@ def find_images(inputs: Iterable[AnyPath], out: Path) -> list[Path]:
     """Return the image files that inputs mean, in the order given, those of a folder sorted, none twice.
 
     Raises:
-        RequestError: an input does not exist, or there is no image at all.
+        DataError: an input does not exist, or there is no image at all.
     """
     from terrazzo.core.images import IMAGE_SUFFIXES
 
@@ -82,13 +110,13 @@ def find_images(inputs: Iterable[AnyPath], out: Path) -> list[Path]:
     found: dict[Path, Path] = {}
     for given in places:
         if not given.exists():
-            raise RequestError(
+            raise DataError(
                 f"There is no file or folder {given}. Give image files, or a folder that holds some."
             )
         for path in _images_below(given, out, IMAGE_SUFFIXES) if given.is_dir() else [given]:
             found.setdefault(path.resolve(), path)
     if not found:
-        raise RequestError(
+        raise DataError(
             f"No images in {', '.join(map(str, places)) or 'nothing'}: looked for files that end in "
             f"{', '.join(sorted(IMAGE_SUFFIXES))}."
         )
@@ -108,32 +136,21 @@ def _images_below(folder: Path, out: Path, suffixes: Iterable[str]) -> list[Path
     )
 
 
-@dataclass(frozen=True)
-class _Targets:
-    """Where the results of one image go; None where that result was not asked for."""
-
-    mask: Path
-    overlay: Path | None
-    probabilities: Path | None
-
-    def __iter__(self) -> Iterator[Path]:
-        return (path for path in (self.mask, self.overlay, self.probabilities) if path)
-
-
-def _plan(images: Sequence[Path], out: Path, *, overlay: bool, probabilities: bool) -> list[_Targets]:
+def _plan(images: Sequence[Path], out: Path, *, overlay: bool, probabilities: bool) -> list[PredictedFile]:
     """Decide every output before any work, and refuse what would overwrite a result or an input."""
     owners: dict[str, Path] = {}  # by lower-case name: some file systems do not tell them apart
     sources = {path.resolve() for path in images}
     plan = []
     for image in images:
-        targets = _Targets(
+        item = PredictedFile(
+            image,
             mask=out / f"{image.stem}.png",
             overlay=out / f"{image.stem}_overlay.png" if overlay else None,
             probabilities=out / f"{image.stem}_probabilities.npz" if probabilities else None,
         )
-        for target in targets:
+        for target in item.results:
             _refuse_collision(owners.setdefault(target.name.lower(), image), image, target, sources)
-        plan.append(targets)
+        plan.append(item)
     return plan
 
 
@@ -157,26 +174,30 @@ def _make_folder(out: Path) -> None:
         raise _cannot_write(out, error) from error
 
 
-def _predict_one(predictor: Predictor, image: Path, targets: _Targets) -> list[Path]:
+def _predict_one(predictor: Predictor, item: PredictedFile) -> None:
     """Run the network once, then write every result that was asked for."""
     from terrazzo.core.images import write_png
 
-    pixels = read_pixels(image)
+    pixels = read_pixels(item.image)
+    prediction = _infer(predictor, pixels)
+    ids = to_ids(prediction)
+    if item.overlay:
+        painted = predictor.paint(pixels, ids)
+        _write(item.overlay, lambda path: write_png(path, painted))
+    if item.probabilities:
+        _write_probabilities(item.probabilities, predictor, prediction)
+    _write(item.mask, lambda path: write_png(path, predictor.labels.decode(ids)))
+
+
+def _infer(predictor: Predictor, pixels: NDArray[Any]) -> "Prediction":
+    """Run the network; what is wrong with this one image must not stop the others."""
     try:
-        prediction = predictor.infer(pixels)
-        ids = to_ids(prediction)
-    except RequestError as error:  # of this image, for instance that it is too small
+        return predictor.infer(pixels)
+    except RequestError as error:  # for instance that it is smaller than the network takes
         raise DataError(str(error)) from error
     except (torch.OutOfMemoryError, MemoryError) as error:
         height, width = pixels.shape[:2]
         raise DataError(f"{height} x {width} pixels are too many for the memory here: {error}") from error
-    _write(targets.mask, lambda path: write_png(path, predictor.labels.decode(ids)))
-    if targets.overlay:
-        painted = predictor.paint(pixels, ids)
-        _write(targets.overlay, lambda path: write_png(path, painted))
-    if targets.probabilities:
-        _write_probabilities(targets.probabilities, predictor, prediction)
-    return list(targets)
 
 
 def _write_probabilities(target: Path, predictor: Predictor, prediction: "Prediction") -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from terrazzo.checkpoint import Card
     from terrazzo.core.labels import LabelMap
     from terrazzo.core.prediction import Prediction
-    from terrazzo.models import SegmentationModel
+    from terrazzo.models.base import SegmentationModel
 
 Image = str | PathLike[str] | NDArray[Any]
 """A file, or raw pixel values (H, W, C) in uint8, uint16 or float, RGB for three channels."""
@@ -30,15 +30,19 @@ class Predictor:
         card: all that its folder says about it, scores included.
     """
 
-    def __init__(self, model: "SegmentationModel", labels: "LabelMap", card: "Card | None" = None) -> None:
+    def __init__(self, model: "SegmentationModel", labels: "LabelMap", card: "Card") -> None:
         self.model = model
         self.labels = labels
         self.card = card
 
     def __repr__(self) -> str:
         """Say what it is in one line."""
-        device = next(self.model.parameters()).device
-        return f"Predictor({self.model.architecture!r}, {self.labels.num_classes} classes, on {device})"
+        return f"Predictor({self.model.architecture!r}, {self.labels.num_classes} classes, on {self.device})"
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network computes."""
+        return next(self.model.parameters()).device
 
     def predict(self, image: Image) -> NDArray[np.uint8] | NDArray[np.int16]:
         """Return the label of every pixel.
@@ -73,7 +77,7 @@ class Predictor:
         """Return raw pixel values (H, W, C) with the labels (H, W) painted over them, (H, W, 3) RGB."""
         from terrazzo.figures import overlay
 
-        return overlay(displayable(pixels), ids, self.labels, alpha=alpha)
+        return overlay(pixels, ids, self.labels, alpha)
 
     def infer(self, image: Image) -> "Prediction":
         """Run the network once; `to_ids` and `to_probabilities` read its result."""
@@ -81,7 +85,9 @@ class Predictor:
         try:
             return infer(self.model, pixels)
         except DataError as error:
-            raise error if isinstance(image, np.ndarray) else DataError(f"{fspath(image)}: {error}") from None
+            if isinstance(image, np.ndarray):
+                raise
+            raise DataError(f"{fspath(image)}: {error}") from error
 
 
 def load(folder: str | PathLike[str], device: str = "auto") -> Predictor:
@@ -127,18 +133,3 @@ def read_pixels(image: Image) -> NDArray[Any]:
     from terrazzo.core.images import read_image
 
     return read_image(Path(image))
-
-
-def displayable(image_HWC: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return (H, W, 3) uint8 to look at: one channel is repeated, those beyond three are dropped.
-
-    uint8 images keep their values; others are scaled from their own smallest to their largest value.
-    """
-    wide = image_HWC[:, :, None] if image_HWC.ndim == 2 else image_HWC
-    rgb = wide[:, :, :3] if wide.shape[2] >= 3 else np.repeat(wide[:, :, :1], 3, axis=2)
-    if rgb.dtype == np.uint8:
-        return np.ascontiguousarray(rgb)
-    values = np.nan_to_num(rgb.astype(np.float32))
-    low, high = float(values.min()), float(values.max())
-    scaled: NDArray[np.uint8] = ((values - low) * (255.0 / max(high - low, 1e-12))).round().astype(np.uint8)
-    return scaled

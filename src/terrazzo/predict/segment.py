@@ -16,7 +16,7 @@ from terrazzo.core.errors import DataError
 from terrazzo.core.prediction import Prediction
 
 if TYPE_CHECKING:
-    from terrazzo.models import SegmentationModel
+    from terrazzo.models.base import SegmentationModel
 
 
 def segment(model: "SegmentationModel", image_HWC: NDArray[Any]) -> NDArray[np.uint8] | NDArray[np.int16]:
@@ -44,7 +44,12 @@ def infer(model: "SegmentationModel", image_HWC: NDArray[Any]) -> Prediction:
     """Run the network on one image: logits at its own stride, on its device, in float32."""
     device = next(model.parameters()).device
     image_BCHW = _to_batch(image_HWC, model.in_channels).to(device)
-    with _evaluating(model), torch.inference_mode(), torch.autocast(device.type, enabled=False):
+    with (
+        _evaluating(model),
+        _full_precision(device),
+        torch.inference_mode(),
+        torch.autocast(device.type, enabled=False),
+    ):
         prediction: Prediction = model(image_BCHW)
     return prediction
 
@@ -85,11 +90,32 @@ def _to_batch(image_HWC: NDArray[Any], in_channels: int) -> Tensor:
     # PyTorch computes hardly anything in uint16; float32 holds each of its values exactly
     pixels = image_HWC if image_HWC.dtype == np.uint8 else image_HWC.astype(np.float32)
     image_BHWC = torch.from_numpy(np.array(pixels, order="C"))[None]
-    return image_BHWC.permute(0, 3, 1, 2)  # (B, H, W, C) in memory: the channels-last format, without a copy
+    # (B, H, W, C) in memory is the channels-last format. It is fast, and convolutions then give the same bits
+    # whichever format the weights are in, so a model scores the same in training and loaded from disk.
+    return image_BHWC.permute(0, 3, 1, 2)
 
 
 def _channels(count: int) -> str:
     return f"{count} channel{'' if count == 1 else 's'}"
+
+
+@contextmanager
+def _full_precision(device: torch.device) -> Iterator[None]:
+    """Keep a GPU from rounding float32 to TF32, and from picking its convolutions by a race against time.
+
+    Both are settings of the process that training may have changed: the labels must not depend on them.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    cudnn: Any = torch.backends.cudnn  # its settings are attributes made at run time
+    matmul = torch.backends.cuda.matmul
+    before = cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.benchmark
+    cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.benchmark = "ieee", "ieee", False
+    try:
+        yield
+    finally:
+        cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.benchmark = before
 
 
 @contextmanager

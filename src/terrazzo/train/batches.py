@@ -7,7 +7,7 @@ a position.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,8 +18,8 @@ from terrazzo.core.randomness import Stream, generator, permutation
 from terrazzo.core.sample import Batch, Sample
 
 Transform = Callable[
-    [NDArray[np.generic], NDArray[np.generic], np.random.Generator],
-    tuple[NDArray[np.generic], NDArray[np.generic]],
+    [NDArray[Any], NDArray[Any], np.random.Generator],
+    tuple[NDArray[Any], NDArray[Any]],
 ]
 
 
@@ -132,7 +132,7 @@ class TransformedSamples(Dataset[Sample]):
         sample = self.samples[draw.index]
         rng = generator(self.seed, Stream.TRANSFORM, draw.epoch, draw.index)
         image, mask = self.stages[draw.stage].transform(sample["image"], sample["mask"], rng)
-        return Sample(image=image, mask=mask, id=sample["id"], group=sample["group"])  # type: ignore[typeddict-item]
+        return Sample(image=image, mask=mask, id=sample["id"], group=sample["group"])
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

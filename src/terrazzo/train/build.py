@@ -57,9 +57,7 @@ def build_parts(recipe: Recipe) -> Parts:
         train_data=train_data,
         validation_data=validation_data,
         stages=build_stages(recipe, train_data),
-        loss=build_loss(recipe.loss.parts, ignore_index=train_data.labels.ignore_index).to(
-            accelerator.device
-        ),
+        loss=build_loss(recipe.loss.parts, ignore_index=train_data.labels.ignore_index),
         budget=build_budget(recipe, len(train_data)),
     )
 
@@ -69,7 +67,7 @@ def build_state(recipe: Recipe, parts: Parts) -> State:
     torch.manual_seed(int(generator(recipe.train.seed, Stream.MODEL).integers(2**63)))
     model = build_seeded_model(recipe, parts.train_data).to(parts.accelerator.device)
     if recipe.train.channels_last:
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = model.to(memory_format=torch.channels_last)
     average = AveragedModel(model, recipe.train.ema)
     model.train()
     optimizer = build_optimizer(model, recipe.optimizer)

@@ -64,7 +64,7 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
     return torch.optim.AdamW(groups, lr=config.lr, betas=config.betas, fused=True)
 
 
-def _decayed_weights(model: nn.Module) -> list[nn.Parameter]:
+def _decayed_weights(model: nn.Module) -> list[torch.Tensor]:
     kinds = (nn.modules.conv._ConvNd, nn.Linear)
     return [module.weight for module in model.modules() if isinstance(module, kinds)]
 

@@ -70,7 +70,8 @@ class ConsoleReporter(Reporter):
     def start(self, progress: float) -> None:
         """Show the bar."""
         self._bar.start()
-        self._task = self._bar.add_task("train", total=1.0, completed=progress, step=0, facts="")
+        self._task = self._bar.add_task("train", total=1.0, step=0, facts="")
+        self._bar.update(self._task, completed=progress)
 
     def step(self, state: State, facts: StepFacts, progress: float) -> None:
         """Move the bar, or write a line from time to time."""

@@ -4,8 +4,10 @@ This file only says what happens when. How to build lies in build.py, how to tra
 in resume.py and `checkpoint`, how to score in `evaluate`.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from terrazzo.checkpoint import load_model, save_model
 from terrazzo.evaluate import Evaluation, evaluate, write_report
@@ -20,6 +22,9 @@ from terrazzo.train.recipe import Recipe
 from terrazzo.train.reporter import Reporter, Speed
 from terrazzo.train.resume import restore_run_state, save_run_state
 from terrazzo.train.schedule import lr_factor
+
+if TYPE_CHECKING:
+    from terrazzo.models.base import SegmentationModel
 
 
 @dataclass(frozen=True)
@@ -167,7 +172,7 @@ class Run:
 
     def validate(self, state: State) -> None:
         """Score the averaged model on the validation split; keep it if it is the best."""
-        model = state["average"].model
+        model = cast("SegmentationModel", state["average"].model)
         evaluation = evaluate(model, self.parts.validation_data)
         better = not evaluation.scores.miou <= state["best"]  # the first is best even where it is undefined
         state["stale"] = 0 if better else state["stale"] + 1
@@ -220,4 +225,4 @@ def validation_row(evaluation: Evaluation) -> dict[str, float]:
         "val/macro_f1": scores.macro_f1,
     }
     classes = {f"val/iou/{entry.name}": entry.iou for entry in scores.per_class}
-    return {name: value for name, value in {**row, **classes}.items() if value is not None and value == value}
+    return {name: value for name, value in {**row, **classes}.items() if not math.isnan(value)}

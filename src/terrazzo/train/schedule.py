@@ -38,7 +38,7 @@ def lr_factor(progress: float, schedule: ScheduleConfig) -> float:
         rise = progress / schedule.warmup
         return schedule.warmup_start + (1.0 - schedule.warmup_start) * rise
     done = min(1.0, (progress - schedule.warmup) / (1.0 - schedule.warmup))
-    shapes = {
+    shapes: dict[str, float] = {
         "poly": (1.0 - done) ** schedule.power,
         "cosine": 0.5 * (1.0 + math.cos(math.pi * done)),
         "constant": 1.0,

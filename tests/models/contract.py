@@ -1,0 +1,190 @@
+"""The contract that every architecture keeps.
+
+A test module subclasses `ModelContract` once per architecture (with a small encoder, so that it is quick) and
+gets all of it. Nothing here knows which architecture it looks at.
+"""
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from terrazzo.core.errors import RequestError
+from terrazzo.core.prediction import Prediction, logits_size
+from terrazzo.losses.pixel import cross_entropy
+from terrazzo.models import MODELS, build_model
+from terrazzo.models.base import SegmentationModel
+from terrazzo.models.layers import IMAGENET_MEAN
+
+ODD_SIZES = [(97, 131), (33, 33)]
+SEED = 0
+
+
+def images(batch: int, channels: int, height: int, width: int) -> Tensor:
+    """Return random uint8 images."""
+    generator = torch.Generator().manual_seed(SEED)
+    return torch.randint(256, (batch, channels, height, width), generator=generator, dtype=torch.uint8)
+
+
+class ModelContract:
+    """Subclass it, name it Test..., and say which architecture."""
+
+    name: ClassVar[str]
+    """In MODELS."""
+
+    encoder: ClassVar[str | None] = None
+    """A small one."""
+
+    options: ClassVar[dict[str, Any]] = {}
+    """Of the architecture."""
+
+    stride: ClassVar[int]
+    """Of its logits."""
+
+    parameters: ClassVar[int]
+    """With three channels and four classes; pinned, so that a change of the network is seen."""
+
+    num_classes: ClassVar[int] = 4
+
+    def build(self, in_channels: int = 3, seed: int = SEED) -> SegmentationModel:
+        torch.manual_seed(seed)
+        return build_model(
+            self.name,
+            num_classes=self.num_classes,
+            in_channels=in_channels,
+            encoder=self.encoder,
+            **self.options,
+        )
+
+    def test_is_in_models(self) -> None:
+        model = self.build()
+        assert self.name in MODELS
+        assert (model.num_classes, model.in_channels, model.stride) == (self.num_classes, 3, self.stride)
+
+    def test_parameter_count_is_pinned(self) -> None:
+        assert sum(p.numel() for p in self.build().parameters()) == self.parameters
+
+    @pytest.mark.parametrize("channels", [1, 3, 5])
+    @pytest.mark.parametrize("size", ODD_SIZES)
+    def test_forward_and_backward_at_any_size_and_channels(
+        self, channels: int, size: tuple[int, int]
+    ) -> None:
+        model = self.build(channels)
+        prediction = model(images(2, channels, *size))
+        assert isinstance(prediction, Prediction)
+        assert (prediction.stride, prediction.size) == (self.stride, size)
+        assert prediction.logits.shape == (2, self.num_classes, *logits_size(size, self.stride))
+        assert prediction.full_size().shape == (2, self.num_classes, *size)
+        target = torch.zeros(2, *size, dtype=torch.uint8)
+        cross_entropy(prediction.logits, target, stride=prediction.stride).backward()
+        missing = [name for name, p in model.named_parameters() if p.grad is None]
+        assert not missing
+        assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+    def test_one_image_can_be_trained_on(self) -> None:
+        model = self.build()
+        assert torch.isfinite(model(images(1, 3, 33, 33)).logits).all()
+
+    def test_first_loss_is_near_that_of_a_guess(self) -> None:
+        model = self.build()
+        loss = cross_entropy(
+            model(images(2, 3, 64, 64)).logits, torch.zeros(2, 64, 64, dtype=torch.uint8), stride=self.stride
+        )
+        assert loss.item() == pytest.approx(np.log(self.num_classes), rel=0.3)
+
+    def test_evaluating_twice_gives_the_same_bits(self) -> None:
+        model = self.build().eval()
+        image = images(2, 3, 97, 131)
+        with torch.no_grad():
+            assert torch.equal(model(image).logits, model(image).logits)
+
+    def test_the_seed_decides_the_weights(self) -> None:
+        one, same, other = (self.build(seed=seed).state_dict() for seed in (1, 1, 2))
+        assert all(torch.equal(one[key], same[key]) for key in one)
+        assert any(not torch.equal(one[key], other[key]) for key in one)
+
+    def test_rebuilding_and_loading_gives_the_same_network(self) -> None:
+        model = self.build().eval()
+        assert model.architecture == self.name
+        rebuilt = build_model(model.architecture, **model.arguments).eval()
+        rebuilt.load_state_dict(load(save(model.state_dict())))
+        image = images(1, 3, 64, 96)
+        with torch.no_grad():
+            assert torch.equal(model(image).logits, rebuilt(image).logits)
+        assert rebuilt.arguments == model.arguments
+
+    def test_dtypes_of_the_image_agree(self) -> None:
+        model = self.build().eval()
+        image = images(1, 3, 64, 64)
+        with torch.no_grad():
+            expected = model(image).logits
+            for dtype in (torch.uint16, torch.float32, torch.float64):
+                assert torch.equal(model(image.to(dtype)).logits, expected)
+
+    def test_padding_with_the_mean_changes_nothing_inside(self) -> None:
+        model = self.build().eval()
+        height, width = 97, 131
+        image = images(1, 3, height, width).float()
+        padded = (
+            torch.tensor(IMAGENET_MEAN)
+            .view(1, 3, 1, 1)
+            .repeat(
+                1,
+                1,
+                -(-height // model.multiple) * model.multiple,
+                -(-width // model.multiple) * model.multiple,
+            )
+        )
+        padded[..., :height, :width] = image
+        with torch.no_grad():
+            whole = model(padded)
+            inside = model(image).logits
+        h, w = inside.shape[-2:]
+        torch.testing.assert_close(whole.logits[..., :h, :w], inside, atol=1e-5, rtol=1e-5)
+
+    def test_an_image_does_not_depend_on_its_batch(self) -> None:
+        model = self.build().eval()
+        batch = images(3, 3, 64, 64)
+        with torch.no_grad():
+            torch.testing.assert_close(
+                model(batch).logits[1:2], model(batch[1:2]).logits, atol=1e-5, rtol=1e-5
+            )
+
+    def test_works_in_bfloat16_and_channels_last(self) -> None:
+        model = self.build().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        image = images(2, 3, 64, 64)
+        with torch.no_grad():
+            expected = model(image).logits
+            with torch.autocast("cpu", torch.bfloat16):
+                narrow = model(image.contiguous(memory_format=torch.channels_last)).logits
+        assert narrow.dtype == torch.bfloat16
+        scale = expected.abs().amax().item()
+        torch.testing.assert_close(narrow.float(), expected, atol=0.1 * scale, rtol=0)
+
+    def test_exports_for_any_batch_and_size(self) -> None:
+        model = self.build().eval()
+        batch, height, width = (torch.export.Dim.DYNAMIC,) * 3
+        shapes = ({0: batch, 2: height, 3: width},)
+        program = torch.export.export(model, (images(2, 3, 97, 131),), dynamic_shapes=shapes).module()
+        for shape in [(2, 3, 97, 131), (1, 3, 64, 64), (3, 3, 50, 203)]:
+            image = images(*shape)
+            with torch.no_grad():
+                exported, expected = program(image), model(image)
+            assert (exported.stride, exported.size) == (expected.stride, expected.size)
+            torch.testing.assert_close(exported.logits, expected.logits, atol=1e-5, rtol=1e-5)
+
+    def test_refuses_other_channels_and_tiny_images(self) -> None:
+        model = self.build()
+        with pytest.raises(
+            RequestError, match=r"images are \(2, 5, 64, 64\); this model takes \(B, 3, H, W\)"
+        ):
+            model(images(2, 5, 64, 64))
+        with pytest.raises(RequestError, match="images are 32 x 64 pixels; models take sides from 33"):
+            model(images(2, 3, 32, 64))
+
+    def test_refuses_an_unknown_option(self) -> None:
+        with pytest.raises(RequestError, match=f"model '{self.name}' has no option 'wings'"):
+            build_model(self.name, num_classes=2, wings=2)
