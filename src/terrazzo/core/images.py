@@ -63,7 +63,7 @@ def read_image(path: str | Path) -> NDArray[Any]:
             "Save the page you mean, or all of them as one .npy array (H, W, C)."
         )
     pixels = layers[0] if len(layers) == 1 else np.concatenate(layers, axis=2)
-    return _checked(np.ascontiguousarray(_upright(pixels, turn)), path)
+    return _checked(np.require(_upright(pixels, turn), requirements=("C", "W")), path)
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -106,7 +106,9 @@ def write_png(path: str | Path, array: NDArray[Any], palette: NDArray[np.uint8] 
             raise ValueError(
                 f"{len(palette)} colours for {array.shape} {array.dtype}; expected 256 at most, (H, W) uint8."
             )
-        image.putpalette(np.ascontiguousarray(palette, dtype=np.uint8).tobytes())
+        full = np.zeros((256, 3), dtype=np.uint8)  # a shorter one would be packed, and void 255 cut off
+        full[: len(palette)] = palette
+        image.putpalette(full.tobytes())
     try:
         image.save(path, format="PNG")
     except OSError as error:

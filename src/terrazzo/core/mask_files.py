@@ -48,7 +48,7 @@ def read_mask(path: str | Path) -> NDArray[Any]:
         )
     if stored in _SCALED_GREY:
         mask = mask // np.uint8(_SCALED_GREY[stored])
-    return np.ascontiguousarray(mask, dtype=native(mask.dtype))
+    return np.require(mask, native(mask.dtype), requirements=("C", "W"))
 
 
 def mask_size(path: str | Path) -> tuple[int, int]:

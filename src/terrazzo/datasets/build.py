@@ -91,6 +91,8 @@ def _open_yaml(path: Path, split: str, options: dict[str, Any]) -> SegmentationD
     kind = data.pop("kind", "folder")
     if not isinstance(kind, str):
         raise ConfigError(f"{path}: kind is {kind!r}; expected one of {', '.join(DATASETS)}.")
+    if "split" in data:
+        raise ConfigError(f"{path}: split is chosen when the data are opened, not here; remove the key.")
     if isinstance(data.get("root"), str):
         data["root"] = path.parent / data["root"]
     if isinstance(data.get("classes"), str):

@@ -86,7 +86,8 @@ def _labels(root: Path, classes: str | Path | LabelMap | None, parts: dict[str, 
         return classes
     path = root / "classes.json" if classes is None else Path(classes)
     if classes is None and not path.is_file():
-        raise ask_for_classes(path, [f[0] for p in parts.values() for f in files_by_stem(p.masks).values()])
+        folders = sorted({part.masks for part in parts.values()})
+        raise ask_for_classes(path, [files[0] for f in folders for files in files_by_stem(f).values()])
     return read_label_map(path)
 
 

@@ -59,5 +59,5 @@ def paint_hills(canvas: Canvas, rng: np.random.Generator, ground: Color) -> None
         base = np.array([(width + 2, canvas.camera.horizon + 4), (-2, canvas.camera.horizon + 4)])
         forest = np.array([70.0, 95.0, 70.0])
         color = ground * rng.uniform(0.3, 0.8) + forest * rng.uniform(0.2, 0.6)
-        lit = canvas.light.fade(canvas.light.shade(color, (0.3, 0.85, -0.4)), 45.0 + 75 * layer)
+        lit = canvas.light.seen(color, (0.3, 0.85, -0.4), 45.0 + 75 * layer)
         canvas.fill([np.concatenate([outline, base])], lit, Label.TERRAIN)

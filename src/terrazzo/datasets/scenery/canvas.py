@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terrazzo.datasets.scenery.light import Color, Light, Point
+from terrazzo.datasets.scenery.light import RGB, Color, Light, Point
 
 SCALE = 2
 """Canvas pixels per scene pixel, each way: edges are smooth after shrinking."""
@@ -50,13 +50,16 @@ class Camera:
     height: float
     """Metres above the ground."""
 
+    eye: float
+    """Metres right of the road's middle."""
+
     curve: float
     """The road bends by curve * z * z metres, and everything along it."""
 
     def project(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (..., 2) columns and rows of world points (..., 3)."""
         x, y, z = points[..., 0], points[..., 1], np.maximum(points[..., 2], NEAR)
-        column = self.center + self.focal * (x / z + self.curve * z)
+        column = self.center + self.focal * ((x - self.eye) / z + self.curve * z)
         row = self.horizon + self.focal * (self.height - y) / z
         return np.stack([column, row], axis=-1)
 
@@ -64,7 +67,7 @@ class Camera:
         """Return column and row of one point; what `project` does, faster for few."""
         x, y, z = point
         z = max(z, NEAR)
-        column = self.center + self.focal * (x / z + self.curve * z)
+        column = self.center + self.focal * ((x - self.eye) / z + self.curve * z)
         return column, self.horizon + self.focal * (self.height - y) / z
 
 
@@ -83,10 +86,10 @@ class Canvas:
         """(H, W) in canvas pixels."""
         return self.label.shape[0], self.label.shape[1]
 
-    def fill(self, polygons: Sequence[NDArray[np.float64]], color: Color, label: Label | None) -> None:
+    def fill(self, polygons: Sequence[NDArray[np.float64]], color: RGB, label: Label | None) -> None:
         """Paint polygons (n, 2) of columns and rows; without a label what is beneath keeps its own."""
         corners = [(p * (1 << _SHIFT) + 0.5).astype(np.int32) for p in polygons]
-        red, green, blue = (min(max(float(v), 0.0), 255.0) for v in color)
+        red, green, blue = (min(max(v, 0.0), 255.0) for v in color)
         cv2.fillPoly(self.image, corners, (red, green, blue), cv2.LINE_8, _SHIFT)
         if label is not None:
             cv2.fillPoly(self.label, corners, int(label), cv2.LINE_8, _SHIFT)
@@ -94,18 +97,18 @@ class Canvas:
     def face(self, corners: Sequence[Point], color: Color, label: Label | None, normal: Point) -> None:
         """Paint one flat face, lit as it faces along a unit normal, and faded by its distance."""
         distance = sum(corner[2] for corner in corners) / len(corners)
-        shown = self.light.fade(self.light.shade(color, normal), distance)
+        shown = self.light.seen(color, normal, distance)
         polygon = np.array([self.camera.place(corner) for corner in corners])
         self.fill([polygon], shown, label)
 
     def faces(self, corners: NDArray[np.float64], color: Color, normal: Point) -> None:
         """Paint many faces (m, n, 3) of one colour onto what is there, which keeps its label."""
-        shown = self.light.fade(self.light.shade(color, normal), float(corners[..., 2].mean()))
+        shown = self.light.seen(color, normal, float(corners[..., 2].mean()))
         self.fill(list(self.camera.project(corners)), shown, None)
 
     def glow(self, corners: NDArray[np.float64], color: Color) -> None:
         """Paint faces (m, n, 3) that shine by themselves."""
-        shining = self.light.fade(color, float(corners[..., 2].mean()) * 0.5)
+        shining = self.light.faded(color, float(corners[..., 2].mean()) * 0.5)
         self.fill(list(self.camera.project(corners)), shining, None)
 
     def stamp(

@@ -38,10 +38,10 @@ def paint_car(canvas: Canvas, rng: np.random.Generator, x: float, z: float, *, a
         profile = np.stack([1 - profile[::-1, 0], profile[::-1, 1]], axis=1)
     profile = profile * (long, high)
     paint = _PAINTS[rng.integers(len(_PAINTS))] * rng.uniform(0.8, 1.1) + rng.normal(0, 5, 3)
-    inward = -1 if x > 0 else 1
+    inward = -1 if x > canvas.camera.eye else 1
     _paint_underside(canvas, (x - half, x + half), z)
     _paint_skin(canvas, profile, (x - half, x + half), z, paint, high)
-    if abs(x) > half:
+    if abs(x - canvas.camera.eye) > half:
         _paint_flank(canvas, profile, x + inward * half, z, paint, high)
         _paint_wheels(canvas, x + inward * half, z, long)
     _paint_end(canvas, x, half, z, high, away=away)
@@ -74,7 +74,7 @@ def _paint_flank(
     canvas: Canvas, profile: NDArray[np.float64], x: float, z: float, paint: Color, high: float
 ) -> None:
     """Paint the side toward the middle of the picture, with its windows."""
-    normal = (-1.0 if x > 0 else 1.0, 0.05, 0.0)
+    normal = (-1.0 if x > canvas.camera.eye else 1.0, 0.05, 0.0)
     points = profile.tolist()
     canvas.face([(x, y, z + along) for along, y in points], paint * 0.96, Label.CAR, normal)
     long = points[-1][0]

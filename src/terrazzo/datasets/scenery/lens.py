@@ -54,7 +54,7 @@ def _grain(label: NDArray[np.uint8], camera: Camera, rng: np.random.Generator) -
     z = np.float32(focal * camera.height) / np.maximum(rows - np.float32(horizon), np.float32(0.5))
     x = (np.arange(width, dtype=np.float32)[None] - camera.center / SCALE) * z / focal - camera.curve * z * z
     start = rng.uniform(0, _TILE, 2)
-    u = np.mod(x * 16 + start[0], _TILE).astype(np.float32)
+    u = np.mod((x + camera.eye) * 16 + start[0], _TILE).astype(np.float32)
     v = np.broadcast_to(np.mod(z * 9 + start[1], _TILE), x.shape).astype(np.float32)
     flat = upright.copy()
     flat[top:] *= 0.4  # seen from close by the tile is coarse

@@ -2,12 +2,16 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 Color = NDArray[np.float64]
 """RGB, 0..255 before light falls on it."""
+
+RGB = tuple[float, float, float]
+"""A colour as it is painted, 0..255 but for clipping."""
 
 Point = tuple[float, float, float]
 """x, y, z in metres, or a direction."""
@@ -43,16 +47,29 @@ class Light:
         """0 by day to 1 by night: windows and lamps are lit by it."""
         return float(np.clip((0.95 - (self.ambient + self.sun).mean()) / 0.4, 0, 1))
 
-    def shade(self, color: Color, normal: Point) -> Color:
-        """Return the colour of a surface that faces along a unit normal."""
+    def seen(self, color: Color, normal: Point, distance: float) -> RGB:
+        """Return how a surface looks that faces along a unit normal, so many metres away.
+
+        In plain numbers: it is called for every face of a scene, and arrays of three cost more.
+        """
         x, y, z = self.toward_sun
         direct = max(0.0, normal[0] * x + normal[1] * y + normal[2] * z)
-        return np.asarray(color * (self.ambient + self.sun * direct))
-
-    def fade(self, color: Color, distance: float) -> Color:
-        """Return a colour seen through so many metres of air."""
         clear = math.exp(-max(distance, 0.0) / self.sight)
-        return np.asarray(color * clear + self.haze * (1 - clear))
+        red, green, blue = (
+            shade * (ambient + sun * direct) * clear + haze * (1 - clear)
+            for shade, ambient, sun, haze in zip(color.tolist(), *self._numbers, strict=True)
+        )
+        return red, green, blue
+
+    def faded(self, color: Color, distance: float) -> RGB:
+        """Return how something looks that shines by itself, so many metres away."""
+        clear = math.exp(-max(distance, 0.0) / self.sight)
+        red, green, blue = (color * clear + self.haze * (1 - clear)).tolist()
+        return red, green, blue
+
+    @cached_property
+    def _numbers(self) -> tuple[list[float], list[float], list[float]]:
+        return self.ambient.tolist(), self.sun.tolist(), self.haze.tolist()
 
 
 # zenith, haze, sun, ambient, sight in metres, clouds

@@ -28,7 +28,7 @@ def paint_tree(
     left, right, above_right, above_left = upright((x - thick, x + thick), (0, trunk + 0.25 * height), z)
     tip = 0.45 * thick
     stem = (left, right, (above_right[0] - tip, *above_right[1:]), (above_left[0] + tip, *above_left[1:]))
-    canvas.face(stem, bark, Label.TREE, (0.5 if x < 0 else -0.5, 0, -0.85))
+    canvas.face(stem, bark, Label.TREE, (0.5 if x < canvas.camera.eye else -0.5, 0, -0.85))
     _stamp(canvas, (alpha, tone), (x - wide / 2, x + wide / 2), (trunk, height), z, leaf)
 
 

@@ -141,7 +141,7 @@ class World:
         for side in (-1, 1):
             lane = side * self.street.half * 0.5
             x = side * (self.street.half - 1.1) if parked[(side + 1) // 2] else lane
-            z = float(rng.uniform(5, 18))
+            z = float(rng.uniform(6, 18))
             while z < 55:
                 if rng.random() < 0.62:
                     self._park(x + float(rng.normal(0, 0.1)), z, away=side > 0)
@@ -171,7 +171,9 @@ def paint_scene(
         Image (H, W, 3) uint8 RGB and mask (H, W) uint8 train ids, void 255 at borders and along the frame.
     """
     height, width = (side * SCALE for side in size)
+    street_side = float(rng.choice([-1, 0, 1], p=[0.3, 0.3, 0.4]))
     camera = Camera(
+        eye=street_side * float(rng.uniform(0.8, 3.4)),
         focal=float(width * rng.uniform(0.78, 1.0)),
         center=float(width * rng.uniform(0.36, 0.64)),
         horizon=float(height * rng.uniform(0.43, 0.58)),
