@@ -1,5 +1,6 @@
 """Reading images and masks: every kind of file has a defined result or a clear error."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -184,9 +185,11 @@ def test_read_image__missing_and_folder(tmp_path: Path) -> None:
 def test_read_image__decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = save(tmp_path / "a.png", Image.fromarray(COLOR))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
-    for reader in (read_image, read_mask, image_size):
-        with pytest.raises(DataError, match=r"decompression bomb .* At most 40 pixels"):
-            reader(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the error may not hang on how the caller treats warnings
+        for reader in (read_image, read_mask, image_size):
+            with pytest.raises(DataError, match=r"bomb .* At most 40 pixels"):
+                reader(path)
 
 
 def test_read_image__npy_of_objects_is_never_unpickled(tmp_path: Path) -> None:

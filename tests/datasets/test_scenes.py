@@ -1,7 +1,12 @@
 """The built-in scenes: exact labels, variety, a long tail, and no short cut by colour."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from terrazzo.core import RequestError
 from terrazzo.datasets.scenery.canvas import Label
@@ -50,6 +55,25 @@ def test_scenes__void_is_at_borders_and_along_the_frame(scenes: Scenes) -> None:
         right, down = mask[:, :-1] != mask[:, 1:], mask[:-1] != mask[1:]
         assert ((mask[:, :-1] == 255) | (mask[:, 1:] == 255))[right].all()
         assert ((mask[:-1] == 255) | (mask[1:] == 255))[down].all()
+
+
+def test_scenes__image_changes_where_the_labels_do(scenes: Scenes) -> None:
+    """Shifted or mirrored, the borders between labels lie on quieter places of the image."""
+
+    def steps_at_borders(change: Callable[[NDArray[Any]], NDArray[Any]]) -> float:
+        steps = []
+        for sample in [scenes[i] for i in range(20)]:
+            grey = sample["image"].mean(axis=2)[4:-4, 4:-4]
+            border = change(sample["mask"][4:-4, 4:-4]) == 255
+            steps.append(np.hypot(*np.gradient(grey))[border].mean())
+        return float(np.mean(steps))
+
+    fits = steps_at_borders(lambda mask: mask)
+    assert fits > 1.5 * steps_at_borders(lambda mask: mask[::-1])
+    assert fits > 1.5 * steps_at_borders(lambda mask: mask[:, ::-1])
+    for shift in (-2, 2):
+        for axis in (0, 1):
+            assert fits > 1.1 * steps_at_borders(partial(np.roll, shift=shift, axis=axis))
 
 
 def test_with_void__two_pixels_at_a_border() -> None:
