@@ -46,14 +46,14 @@ wheel: $(call GROUPS_READY,dev)
 	$(BIN)/python -m pytest -m wheel
 
 check: $(call GROUPS_READY,dev)
-	$(BIN)/ruff format --check src tests benchmarks
-	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/ruff check src tests benchmarks docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
 format: $(call GROUPS_READY,dev)
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks docs
+	$(BIN)/ruff check --fix src tests benchmarks docs
 
 bench: $(call GROUPS_READY,bench)
 	$(BIN)/python -m benchmarks.train_speed

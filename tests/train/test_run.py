@@ -204,6 +204,7 @@ def test_train__stages_change_crop_and_batch(tmp_path: Path) -> None:
     "overrides",
     [
         ("train.precision=bf16",),
+        ("train.precision=auto",),
         ("train.accumulate=2", "train.batch_size=2"),
         ("optimizer.kind=sgd", "schedule.kind=cosine"),
         ("train.channels_last=false", "train.clip=0"),

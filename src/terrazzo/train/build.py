@@ -115,8 +115,18 @@ def build_accelerator(recipe: Recipe) -> Accelerator:
         raise RequestError("train.device is cuda, but no CUDA device is here. Use train.device=auto or cpu.")
     if not torch.distributed.is_initialized():
         AcceleratorState._reset_state(reset_partial_state=True)
-    precision = {"fp32": "no"}.get(recipe.train.precision, recipe.train.precision)
+    on_cpu = recipe.train.device == "cpu" or not torch.cuda.is_available()
+    automatic = "bf16" if has_bf16(on_cpu=on_cpu) else "no"
+    precision = {"fp32": "no", "auto": automatic}.get(recipe.train.precision, recipe.train.precision)
     return Accelerator(mixed_precision=precision, cpu=recipe.train.device == "cpu")
+
+
+def has_bf16(*, on_cpu: bool) -> bool:
+    """Say whether the device computes in bfloat16; elsewhere it is emulated, and slower than float32."""
+    if not on_cpu:
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    abilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return any(abilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def build_stages(recipe: Recipe, data: SegmentationDataset) -> tuple[Stage, ...]:

@@ -56,8 +56,11 @@ class TrainConfig(Config):
 
     seed: int = Field(0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
-    """Arithmetic of the forward pass; weights, losses, validation and saved models stay float32."""
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = "fp32"
+    """Arithmetic of the forward pass; weights, losses, validation and saved models stay float32.
+
+    auto: bf16 where the device computes in it, else fp32.
+    """
 
     channels_last: bool = True
     compile: bool = False
