@@ -10,7 +10,7 @@ def test_averaged_model__decay_zero_is_the_trained_model() -> None:
     model = nn.BatchNorm2d(2)
     average = AveragedModel(model, 0.0)
     model(torch.randn(4, 2, 3, 3))
-    average.update(model, 1)
+    average.update(1)
     for key, value in model.state_dict().items():
         assert torch.equal(value, average.model.state_dict()[key])
     model.weight.data.add_(1.0)
@@ -22,10 +22,10 @@ def test_averaged_model__warms_up_then_keeps_its_decay() -> None:
     nn.init.zeros_(model.weight)
     average = AveragedModel(model, 0.9)
     nn.init.ones_(model.weight)
-    average.update(model, 1)  # keeps 2/11 of the old average
+    average.update(1)  # keeps 2/11 of the old average
     assert average.model.state_dict()["weight"].item() == torch.tensor(1 - 2 / 11).item()
     before = average.model.state_dict()["weight"].item()
-    average.update(model, 1000)
+    average.update(1000)
     torch.testing.assert_close(
         average.model.state_dict()["weight"].item(), 0.9 * before + 0.1, rtol=1e-6, atol=0.0
     )

@@ -14,35 +14,30 @@ class AveragedModel:
     """Holds `model`, whose floating-point weights and buffers follow the trained model's."""
 
     def __init__(self, trained: nn.Module, decay: float) -> None:
-        """Start from a copy of the trained model.
+        """Start from a copy of the trained model, and follow its weights from then on.
 
         Args:
-            trained: the model whose steps are followed; call before it is wrapped or compiled.
+            trained: the model whose steps are followed; on its device already, before it is wrapped.
             decay: share of the old average kept at each step, 0 (no averaging) to just below 1.
         """
         self.decay = decay
         self.model = deepcopy(trained).eval().requires_grad_(False)
+        # State dicts take milliseconds to make; the tensors in them stay the same all through a run.
+        pairs = zip(self.model.state_dict().values(), trained.state_dict().values(), strict=True)
+        tensors = list(pairs)
+        self._averages = [average for average, _ in tensors if average.is_floating_point()]
+        self._trained = [new for average, new in tensors if average.is_floating_point()]
+        self._counters = [pair for pair in tensors if not pair[0].is_floating_point()]
 
     @torch.no_grad()
-    def update(self, trained: nn.Module, step: int) -> None:
+    def update(self, step: int) -> None:
         """Move towards the trained model after optimiser step `step` (the first is 1).
 
         The decay warms up as (1 + step) / (10 + step), so that a short run is not an average of its
-        random start (as TensorFlow's ExponentialMovingAverage does with `num_updates`).
+        random start (as TensorFlow's ExponentialMovingAverage does with `num_updates`). Counters such as a
+        norm's number of batches are taken over as they are.
         """
         keep = min(self.decay, (1 + step) / (10 + step)) if self.decay else 0.0
-        averages, news = self._float_pairs(trained)
-        torch._foreach_lerp_(averages, news, 1.0 - keep)
-        self._copy_the_rest(trained)
-
-    def _float_pairs(self, trained: nn.Module) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        new = trained.state_dict()
-        pairs = [(a, new[k]) for k, a in self.model.state_dict().items() if a.is_floating_point()]
-        return [a for a, _ in pairs], [b for _, b in pairs]
-
-    def _copy_the_rest(self, trained: nn.Module) -> None:
-        """Counters such as a norm's number of batches are taken over as they are."""
-        new = trained.state_dict()
-        for key, average in self.model.state_dict().items():
-            if not average.is_floating_point():
-                average.copy_(new[key])
+        torch._foreach_lerp_(self._averages, self._trained, 1.0 - keep)
+        for average, new in self._counters:
+            average.copy_(new)

@@ -128,7 +128,7 @@ def fit(
         state["step"] += 1
         state["micro_batches"] += accumulate
         state["position"] += images
-        state["average"].update(state["model"], state["step"])
+        state["average"].update(state["step"])
         state["seconds"] = time.monotonic() - sitting
         lr = float(state["optimizer"].param_groups[-1]["lr"])
         hooks.after_step(state, StepFacts(loss, parts, norm, lr, images, micro[-1]))
