@@ -118,6 +118,8 @@ class Shadows:
 
     def cast(self, footprint: Sequence[tuple[float, float]], height: float) -> None:
         """Cast the shadow of an upright prism over a footprint of (x, z)."""
+        if self._direct > 235:  # overcast: nothing to be seen of it
+            return
         base = np.array(footprint, dtype=float)
         both = np.concatenate([base, base + self._slope * min(height, 12.0)])
         hull = cv2.convexHull(both.astype(np.float32))[:, 0].astype(float)
