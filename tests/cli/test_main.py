@@ -49,9 +49,7 @@ def test_train__says_where_the_model_is_and_writes_json(run: Path) -> None:
 
 
 def test_evaluate__agrees_with_the_validation_of_training(run: Path) -> None:
-    (run / "scenes.yaml").write_text(
-        write_yaml({"kind": "scenes", "options": {"size": [64, 96], "count": 4}})
-    )
+    (run / "scenes.yaml").write_text(write_yaml({"kind": "scenes", "size": [64, 96], "count": 4}))
     done = terrazzo(
         "evaluate", "run/best", "scenes.yaml", "--split", "val", "--json", "s.json", "--report", "r.html",
         cwd=run,

@@ -45,7 +45,7 @@ def test_combined_loss__is_the_weighted_sum_and_returns_every_part() -> None:
 def test_combined_loss__differentiates_main_and_auxiliary_outputs() -> None:
     prediction, target = prediction_and_target()
     total, parts = build_loss([LossPart(kind="cross_entropy")])(prediction, target)
-    total.backward()
+    torch.autograd.backward(total)
     assert prediction.logits.grad is not None
     assert prediction.auxiliary[0].logits.grad is not None
     assert not any(value.requires_grad for value in parts.values())

@@ -79,7 +79,7 @@ class ModelContract:
         assert prediction.logits.shape == (2, self.num_classes, *logits_size(size, self.stride))
         assert prediction.full_size().shape == (2, self.num_classes, *size)
         target = torch.zeros(2, *size, dtype=torch.uint8)
-        cross_entropy(prediction.logits, target, stride=prediction.stride).backward()
+        torch.autograd.backward(cross_entropy(prediction.logits, target, stride=prediction.stride))
         missing = [name for name, p in model.named_parameters() if p.grad is None]
         assert not missing
         assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
@@ -154,7 +154,7 @@ class ModelContract:
             )
 
     def test_works_in_bfloat16_and_channels_last(self) -> None:
-        model = self.build().eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = self.build().eval().to(memory_format=torch.channels_last)
         image = images(2, 3, 64, 64)
         with torch.no_grad():
             expected = model(image).logits

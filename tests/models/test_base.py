@@ -11,8 +11,10 @@ from terrazzo.models.base import SegmentationModel
 class Seen(SegmentationModel):
     """Records the image that reaches `logits`, and answers with its pooled channels."""
 
-    def __init__(self, *, multiple: int = 8) -> None:
-        super().__init__(num_classes=2, in_channels=2, stride=4, multiple=multiple, mean=[0, 0], std=[1, 1])
+    def __init__(self, *, multiple: int = 8, num_classes: int = 2) -> None:
+        super().__init__(
+            num_classes=num_classes, in_channels=2, stride=4, multiple=multiple, mean=[0, 0], std=[1, 1]
+        )
         self.pool = nn.AvgPool2d(4)
 
     def logits(self, image_BCHW: Tensor) -> Tensor:
@@ -39,8 +41,8 @@ def test_forward__refuses_to_train_batch_norm_on_a_single_value() -> None:
 
 
 def test_model__needs_classes_and_channels() -> None:
-    with pytest.raises(RequestError, match="at least 1 class and 1 channel; given 0 and 3"):
-        SegmentationModel(num_classes=0, in_channels=3, stride=1, multiple=1)
+    with pytest.raises(RequestError, match="at least 1 class and 1 channel; given 0 and 2"):
+        Seen(num_classes=0)
 
 
 def test_model__compiles_to_one_graph() -> None:

@@ -2,9 +2,8 @@
 
 from typing import Any, ClassVar
 
-from tests.models.contract import ModelContract
-
 from terrazzo.models import MODELS
+from tests.models.contract import ModelContract
 
 
 class TestFPN(ModelContract):

@@ -28,7 +28,12 @@ def test_build_encoder__gives_levels_at_its_strides(name: str, strides: tuple[in
     assert encoder.strides == strides
     expected = [(1, c, 64 // s, 96 // s) for c, s in zip(encoder.channels, strides, strict=True)]
     assert [tuple(level.shape) for level in levels] == expected
-    assert encoder.eval().training is False
+
+
+def test_build_encoder__leaves_the_network_in_training_mode() -> None:
+    encoder = build_encoder("resnet10t", in_channels=3)
+    assert all(module.training for module in encoder.modules())
+    assert not encoder.body.bn1.running_mean.any()  # type: ignore[union-attr, operator]
 
 
 def test_build_encoder__turns_channels_last_outputs_around_at_any_size() -> None:
@@ -96,7 +101,7 @@ def test_pretrained__reads_a_local_file_and_the_statistics_it_expects(weight_fil
     model = build_model("fpn", num_classes=2, encoder="resnet10t", pretrained=str(weight_file))
     torch.manual_seed(1)
     expected = timm.create_model("resnet10t").state_dict()
-    loaded = model.encoder.body.state_dict()  # type: ignore[union-attr, operator]
+    loaded = model.encoder.body.state_dict()  # type: ignore[union-attr]
     assert loaded
     assert all(torch.equal(loaded[key], expected[key]) for key in loaded)
     config = timm.get_pretrained_cfg("resnet10t")

@@ -58,14 +58,15 @@ def test_normalize__refuses_statistics_that_do_not_fit() -> None:
 
 def test_initialise__is_kaiming_by_fan_out_within_each_group() -> None:
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(32, 64, 3), nn.Conv2d(64, 64, 5, groups=64), nn.BatchNorm2d(64))
-    nn.init.constant_(net[2].weight, 0.5)  # type: ignore[arg-type]
+    plain, grouped, norm = nn.Conv2d(32, 64, 3), nn.Conv2d(64, 64, 5, groups=64), nn.BatchNorm2d(64)
+    net = nn.Sequential(plain, grouped, norm)
+    norm.weight.data.fill_(0.5)
     initialise(net)
-    assert net[0].weight.std().item() == pytest.approx(sqrt(2 / (64 * 9)), rel=0.05)
-    assert net[1].weight.std().item() == pytest.approx(sqrt(2 / 25), rel=0.1)
-    assert net[0].bias is not None
-    assert not net[0].bias.any()
-    assert net[2].weight.eq(0.5).all()
+    assert plain.weight.std().item() == pytest.approx(sqrt(2 / (64 * 9)), rel=0.05)
+    assert grouped.weight.std().item() == pytest.approx(sqrt(2 / 25), rel=0.1)
+    assert plain.bias is not None
+    assert not plain.bias.any()
+    assert norm.weight.eq(0.5).all()
 
 
 def test_initialise_classifier__starts_near_zero() -> None:

@@ -101,7 +101,8 @@ def initialise(module: nn.Module) -> None:
 def initialise_classifier(layer: nn.Conv2d) -> None:
     """Start the last convolution near zero, so that the first loss is log K whatever comes in.
 
-    Normal with standard deviation 0.01, as in Lin et al. 2017 (Focal Loss for Dense Object Detection, section 4.1).
+    Normal with standard deviation 0.01, as in Lin et al. 2017 (Focal Loss for Dense Object Detection,
+    section 4.1).
     """
     nn.init.normal_(layer.weight, std=0.01)
     if layer.bias is not None:

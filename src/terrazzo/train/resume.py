@@ -19,7 +19,7 @@ def save_run_state(folder: RunFolder, state: State, accelerator: Accelerator) ->
     }
     if accelerator.scaler is not None:
         data["scaler"] = accelerator.scaler.state_dict()
-    save_state(folder.state, state["step"], data)
+    save_state(folder.state, state["step"], data, device=accelerator.device)
 
 
 def restore_run_state(folder: RunFolder, state: State, accelerator: Accelerator) -> list[str]:
@@ -29,7 +29,7 @@ def restore_run_state(folder: RunFolder, state: State, accelerator: Accelerator)
         Notes for the person: where the run goes on, states that were passed over, and what is different
         about this machine.
     """
-    loaded = load_state(folder.state)
+    loaded = load_state(folder.state, device=accelerator.device)
     if loaded is None:
         return [f"{folder.root} holds no saved state yet: starting from the beginning."]
     state["model"].load_state_dict(loaded.state["model"])
