@@ -85,6 +85,15 @@ def test_folder__no_group_is_on_two_sides(heap: Path) -> None:
         assert len(set.union(*groups)) == 5
 
 
+def test_folder__groups_on_two_sides_of_a_given_division_are_noted(tmp_path: Path) -> None:
+    for split, stems in {"train": ["x_1", "y_1"], "val": ["x_2"]}.items():
+        save_pairs(tmp_path / split / "images", tmp_path / split / "masks", stems)
+    (tmp_path / "classes.json").write_text(json.dumps(CLASSES))
+    noted = Folder(tmp_path, "val", group_pattern="^(.)_").notes
+    assert noted == ("1 groups are in both train and val, for instance x",)
+    assert Folder(tmp_path, "val").notes == ()
+
+
 def test_folder__wrong_group_patterns(heap: Path) -> None:
     for pattern, sentence in (
         ("(", "is no regular expression"),

@@ -116,11 +116,12 @@ def test_scenes__colour_alone_does_not_tell_the_class(scenes: Scenes) -> None:
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"size": (31, 64)}, "size 31 x 64; expected at least 32 each way"),
+        ({"size": (31, 64)}, r"size \(31, 64\); expected height and width, 32 at least"),
+        ({"size": "160x224"}, "size 160x224; expected height and width"),
         ({"count": 0}, "count 0; expected 0 or more, and 1 or more"),
         ({"seed": -1}, "seed -1"),
     ],
 )
-def test_scenes__impossible_requests(options: dict[str, tuple[int, int]], sentence: str) -> None:
+def test_scenes__impossible_requests(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(RequestError, match=sentence):
-        Scenes(**options)  # type: ignore[arg-type]
+        Scenes(**options)

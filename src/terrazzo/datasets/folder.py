@@ -1,6 +1,7 @@
 """`folder`: your own images and masks, in any of the layouts of `layouts.py`."""
 
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 
 from terrazzo.core.errors import RequestError
@@ -68,6 +69,7 @@ class Folder(PairDataset):
                 parts[name].images, parts[name].masks, only=parts[name].only, mask_suffix=mask_suffix
             )
         ]
+        self.notes += _shared_groups(parts, group_pattern)
         refuse_repeated(pairs, root)
         refuse_binary_255(labels, [pair.mask for pair in pairs])
         groups = [group_of(pair.id, group_pattern) for pair in pairs]
@@ -89,6 +91,16 @@ def _labels(root: Path, classes: str | Path | LabelMap | None, parts: dict[str, 
         folders = sorted({part.masks for part in parts.values()})
         raise ask_for_classes(path, [files[0] for f in folders for files in files_by_stem(f).values()])
     return read_label_map(path)
+
+
+def _shared_groups(parts: dict[str, Part], pattern: str | None) -> tuple[str, ...]:
+    """Notice scenes or videos that a folder's own division puts on two sides: scores on them are too good."""
+    groups = {name: {group_of(stem, pattern) for stem in part.stems} for name, part in parts.items()}
+    return tuple(
+        f"{len(shared)} groups are in both {one} and {other}, for instance {min(map(str, shared))}"
+        for one, other in combinations(groups, 2)
+        if pattern is not None and (shared := groups[one] & groups[other])
+    )
 
 
 def refuse_repeated(pairs: Sequence[Pair], root: Path) -> None:

@@ -26,9 +26,14 @@ class Part:
     only: tuple[str, ...] | None = None
 
     @property
+    def stems(self) -> tuple[str, ...]:
+        """The ids of this split's images."""
+        return tuple(files_by_stem(self.images)) if self.only is None else self.only
+
+    @property
     def count(self) -> int:
         """How many images this split has."""
-        return len(files_by_stem(self.images)) if self.only is None else len(self.only)
+        return len(self.stems)
 
 
 def find_parts(root: Path) -> tuple[dict[str, Part], str]:

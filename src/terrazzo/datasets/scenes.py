@@ -60,14 +60,14 @@ class Scenes(SegmentationDataset):
             RequestError: an unknown split, or a size, count or seed that is too small.
         """
         check_split(split)
+        if len(size) != 2 or not all(isinstance(side, int) and side >= SMALLEST for side in size):
+            raise RequestError(f"scenes of size {size}; expected height and width, {SMALLEST} at least.")
         height, width = size
-        if min(height, width) < SMALLEST:
-            raise RequestError(f"scenes of size {height} x {width}; expected at least {SMALLEST} each way.")
         if seed < 0 or (count is not None and count < 1):
             raise RequestError(
                 f"scenes with seed {seed} and count {count}; expected 0 or more, and 1 or more."
             )
-        self.size = (int(height), int(width))
+        self.size = (height, width)
         self.seed = seed
         counts = {name: DEFAULT_COUNTS[name] if count is None else count for name in SPLITS}
         self._keys = [(SPLITS.index(name), i) for name in wanted_splits(split) for i in range(counts[name])]

@@ -17,6 +17,7 @@ _WALLS = np.array(
     ],
     dtype=float,
 )  # fmt: skip
+_BLURRED = 50.0  # metres after which windows are smaller than a pixel
 _ROOFS = np.array([(150, 72, 56), (110, 66, 54), (84, 84, 92), (122, 104, 92), (68, 76, 84)], dtype=float)
 
 
@@ -120,7 +121,7 @@ def _paint_windows(
     length = abs(wall[1][0] - wall[0][0]) + abs(wall[1][2] - wall[0][2])
     columns, floors = max(1, int(length / 2.6)), int(building.height / 3.0)
     first = 1 if building.shop is not None and normal[2] == 0 else 0
-    if first >= floors:
+    if first >= floors or wall[0][2] > _BLURRED:
         return
     panels = np.array(
         [

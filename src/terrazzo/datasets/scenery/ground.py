@@ -48,7 +48,7 @@ def draw_street(rng: np.random.Generator, meadow: Color) -> Street:
     grey = rng.uniform(82, 150)
     warm = rng.normal(0, 6)
     stone = rng.uniform(95, 190) + np.array([rng.uniform(0, 22), rng.uniform(0, 8), -rng.uniform(0, 16)])
-    walks = rng.uniform(1.6, 3.4, 2) * (rng.random(2) < 0.9)
+    walks = rng.uniform(2.2, 4.4, 2) * (rng.random(2) < 0.9)
     verges = rng.uniform(0.6, 1.8, 2) * (rng.random(2) < 0.3)
     return Street(
         half=float(rng.uniform(3.0, 4.8)),
@@ -75,8 +75,23 @@ def paint_ground(canvas: Canvas, street: Street) -> None:
                 _strip(canvas, (inner, outer), depth, street.stone, Label.PAVEMENT)
                 curb = inner + 0.14 * sign
                 _strip(canvas, (inner, curb), depth, street.stone * 1.18, None)
-        _strip(canvas, (-street.half, street.half), depth, street.asphalt, Label.ROAD)
+    _paint_slabs(canvas, street)
+    for far, near in pairwise(strips):
+        _strip(canvas, (-street.half, street.half), (near, far), street.asphalt, Label.ROAD)
     _paint_lines(canvas, street)
+
+
+def _paint_slabs(canvas: Canvas, street: Street) -> None:
+    """Paint the joints between the slabs of the pavements, as far as they can be seen."""
+    for side, sign in ((0, -1), (1, 1)):
+        inner, outer = street.walk_edges(side)
+        if inner == outer:
+            continue
+        joint = street.stone * 0.78
+        for x in np.arange(inner + 1.0, outer, 1.0).tolist():
+            _strip(canvas, (sign * x, sign * (x + 0.05)), (NEAR, 14.0), joint, None)
+        for z in np.arange(2.0, 14.0, 1.0).tolist():
+            _strip(canvas, (sign * (inner + 0.14), sign * outer), (z, z + 0.03 + 0.008 * z), joint, None)
 
 
 def _paint_lines(canvas: Canvas, street: Street) -> None:
@@ -118,6 +133,8 @@ class Shadows:
 
     def cast(self, footprint: Sequence[tuple[float, float]], height: float) -> None:
         """Cast the shadow of an upright prism over a footprint of (x, z)."""
+        if self._direct > 235:  # overcast: nothing to be seen of it
+            return
         base = np.array(footprint, dtype=float)
         both = np.concatenate([base, base + self._slope * min(height, 12.0)])
         hull = cv2.convexHull(both.astype(np.float32))[:, 0].astype(float)

@@ -27,20 +27,20 @@ def paint_person(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -
     draw = _Figure(canvas, x, z, tall)
     for foot in (stride, -stride):
         draw.limb(
-            (math.copysign(0.05, foot), 0.5), (foot, 0.02), 0.075, 0.055, trousers * (0.82 if foot > 0 else 1)
+            (math.copysign(0.05, foot), 0.5), (foot, 0.02), 0.085, 0.065, trousers * (0.82 if foot > 0 else 1)
         )
         draw.limb((foot - 0.03, 0.025), (foot + 0.07, 0.02), 0.035, 0.03, np.full(3, 35.0))
-    draw.limb((-0.15, 0.79), (-0.17 + swing, 0.48), 0.05, 0.04, coat * 0.82)
+    draw.limb((-0.15, 0.79), (-0.18 + swing, 0.48), 0.06, 0.05, coat * 0.82)
     if skirt:
         draw.shape([(-0.09, 0.6), (0.09, 0.6), (0.15, 0.3), (-0.15, 0.3)], coat * 0.9)
     draw.shape([(-0.11, 0.47), (0.11, 0.47), (0.155, 0.8), (0.1, 0.84), (-0.1, 0.84), (-0.155, 0.8)], coat)
     draw.shape([(0.03, 0.47), (0.11, 0.47), (0.155, 0.8), (0.1, 0.83), (0.05, 0.8)], coat * 0.86)
-    draw.limb((0.15, 0.79), (0.17 - swing, 0.48), 0.05, 0.04, coat * 0.9)
+    draw.limb((0.15, 0.79), (0.18 - swing, 0.48), 0.06, 0.05, coat * 0.9)
     if rng.random() < 0.3:
         draw.shape([(0.12, 0.33), (0.24, 0.33), (0.23, 0.47), (0.13, 0.47)], rng.uniform(30, 200, 3))
     draw.limb((0, 0.83), (0, 0.88), 0.04, 0.04, skin * 0.9)
-    draw.disc((0, 0.925), 0.068, 0.08, skin)
-    draw.disc((0, 0.955), 0.07, 0.055, _HAIR[rng.integers(len(_HAIR))])
+    draw.disc((0, 0.92), 0.078, 0.088, skin)
+    draw.disc((0, 0.955), 0.08, 0.06, _HAIR[rng.integers(len(_HAIR))])
 
 
 def footprint(x: float, z: float) -> list[tuple[float, float]]:

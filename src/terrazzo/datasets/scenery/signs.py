@@ -20,10 +20,10 @@ _ARROW = ((-0.12, -0.5), (0.12, -0.5), (0.12, 0.05), (0.34, 0.05), (0, 0.55), (-
 def paint_sign(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
     """Paint a sign that stands at (x, z)."""
     kind = int(rng.integers(6))
-    half = float(rng.uniform(0.5, 0.72))
+    half = float(rng.uniform(0.52, 0.76))
     middle = float(rng.uniform(2.1, 2.7))
     worn = rng.uniform(0.78, 1.05)
-    post = upright((x - 0.065, x + 0.065), (0, middle + half * 0.5), z)
+    post = upright((x - 0.08, x + 0.08), (0, middle + half * 0.5), z)
     canvas.face(post, np.full(3, rng.uniform(90, 160)), Label.SIGN, _TOWARD)
     painters = (_warning, _ban, _stop, _order, _direction, _advertisement)
     for corners, color in painters[kind](rng, half, middle, x, z):

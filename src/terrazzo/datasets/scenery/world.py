@@ -116,19 +116,19 @@ class World:
     def _put_signs(self, side: int) -> None:
         rng = self.rng
         inner, _ = self.street.walk_edges((side + 1) // 2)
-        z = float(rng.uniform(4.5, 9))
+        z = float(rng.uniform(4.3, 8))
         for _ in range(int(rng.choice([0, 1, 2], p=[0.25, 0.5, 0.25]))):
             x = side * (inner + float(rng.uniform(0.1, 0.5)))
             self.shadows.cast(signs.footprint(x, z), 2.6)
             self.things.append(Thing(z, partial(signs.paint_sign, self.canvas, rng, x, z)))
-            z += float(rng.uniform(3.5, 8))
+            z += float(rng.uniform(2.5, 5))
 
     def _put_people(self) -> None:
         rng = self.rng
         for _ in range(int(rng.integers(1, 8))):
             side = int(rng.choice([-1, 1]))
             inner, outer = self.street.walk_edges((side + 1) // 2)
-            z = float(rng.uniform(3.5, 13))
+            z = float(rng.uniform(3.0, 9.5))
             x = side * float(rng.uniform(inner + 0.3, max(outer - 0.3, inner + 0.9)))
             if self.street.crossing is not None and rng.random() < 0.5:
                 x, z = float(rng.uniform(-inner, inner)), self.street.crossing + float(rng.uniform(0.4, 2.2))
