@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +114,24 @@ def test_mistakes__end_in_one_sentence_and_an_exit_code(
     assert done.stderr.startswith("Error: ")
     assert "Traceback" not in done.stderr
     assert done.returncode == code
+
+
+def test_train__ctrl_c_leaves_a_model_and_says_how_to_go_on(run: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "terrazzo", "train", "tiny.yaml", "--minutes", "5", "--out", "stopped"],
+        cwd=run,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    log = run / "stopped" / "log.csv"
+    while process.poll() is None and not (log.exists() and len(log.read_text().splitlines()) > 1):
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, errors = process.communicate(timeout=120)
+    assert process.returncode == 130, errors
+    assert "stopped early; go on with --resume" in out
+    assert (run / "stopped" / "best" / "model.safetensors").exists()
 
 
 def test_debug__shows_the_traceback_after_any_verb(run: Path) -> None:

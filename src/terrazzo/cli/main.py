@@ -13,11 +13,10 @@ from terrazzo import __version__
 from terrazzo.cli.demo import demo
 from terrazzo.cli.evaluate import evaluate
 from terrazzo.cli.models import models
+from terrazzo.cli.output import INTERRUPTED
 from terrazzo.cli.predict import predict
 from terrazzo.cli.train import train
 from terrazzo.core.errors import TerrazzoError
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="terrazzo",

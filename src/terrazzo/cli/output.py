@@ -16,6 +16,9 @@ from terrazzo.core.errors import RequestError
 if TYPE_CHECKING:
     from terrazzo.evaluate import Evaluation
 
+INTERRUPTED = 130
+"""Exit code of a run that was stopped by Ctrl-C and left a usable result, as shells have it."""
+
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the same facts as JSON to FILE.")
 ]

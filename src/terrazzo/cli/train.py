@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from terrazzo.cli.output import JsonOption, console, print_scores, write_json
+from terrazzo.cli.output import INTERRUPTED, JsonOption, console, print_scores, write_json
 from terrazzo.core.errors import RequestError
 
 
@@ -43,7 +43,7 @@ def train(
     facts = {"steps": result.steps, "seconds": result.seconds, "finished": result.finished}
     write_json(json, {**result.evaluation.to_json(), **facts, "model": str(result.folder.best)})
     if not result.finished:
-        raise KeyboardInterrupt
+        raise typer.Exit(INTERRUPTED)
 
 
 def _one_budget(

@@ -75,7 +75,9 @@ def open_run_folder(root: str | Path, recipe: Recipe, *, resume: bool) -> RunFol
         _refuse_other_recipe(folder, recipe)
     try:
         folder.root.mkdir(parents=True, exist_ok=True)
-        folder.recipe.write_text(write_yaml(recipe.model_dump(mode="json")), encoding="utf-8")
+        temporary = folder.recipe.with_suffix(".yaml.tmp")
+        temporary.write_text(write_yaml(recipe.model_dump(mode="json")), encoding="utf-8")
+        temporary.replace(folder.recipe)
     except OSError as error:
         raise CheckpointError(
             f"{folder.root} cannot be written ({error.strerror or error}). "

@@ -14,6 +14,7 @@ from typing import TypedDict
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast
 from torch import Tensor, nn
 
 from terrazzo.core.errors import TerrazzoError
@@ -116,7 +117,7 @@ def fit(
 ) -> None:
     """Train until `hooks.done`; `state` is all that changes."""
     sitting = time.monotonic() - state["seconds"]
-    while not hooks.done(state):
+    while not _main_says(accelerator, hooks.done(state)):
         _set_learning_rates(state, hooks.lr_factor(state))
         _seed_step(seed, state["step"], accelerator.process_index)
         micro = [_to_device(next(batches), accelerator.device) for _ in range(accumulate)]
@@ -129,7 +130,7 @@ def fit(
         state["micro_batches"] += accumulate
         state["position"] += images
         state["average"].update(state["step"])
-        state["seconds"] = time.monotonic() - sitting
+        state["seconds"] = _main_says(accelerator, time.monotonic() - sitting)
         lr = float(state["optimizer"].param_groups[-1]["lr"])
         hooks.after_step(state, StepFacts(loss, parts, norm, lr, images, micro[-1]))
 
@@ -166,6 +167,14 @@ def _backward(
         for name, value in named.items():
             parts[name] = parts.get(name, torch.zeros_like(total)) + value.detach() * share
     return _sum_over_processes(accelerator, total, parts)
+
+
+def _main_says(accelerator: Accelerator, value: float) -> float:
+    """Return the main process's value on every process: clocks and signals differ, decisions must not."""
+    if accelerator.num_processes == 1:
+        return value
+    said: Tensor = broadcast(torch.tensor(float(value), dtype=torch.float64, device=accelerator.device))
+    return said.item()
 
 
 def _sum_over_processes(

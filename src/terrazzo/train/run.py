@@ -125,7 +125,7 @@ class Run:
             ignore_index=self.parts.train_data.labels.ignore_index,
             seed=train.seed,
         )
-        if self.interrupt.stop and self.progress(state) < 1.0:
+        if self.progress(state) < 1.0 and not self.is_stale(state):  # somebody asked to stop
             self.reporter.note("Stopping as asked: validating and saving what there is.")
             self.validate(state)
             self.save(state)
