@@ -4,7 +4,8 @@ Written the way the first library's own CamVid example does it (examples/camvid_
 at commit 5006616: dataset with OpenCV, its augmentations, LightningModule, multiclass Dice loss, Adam at 2e-4
 with a 50-step cosine, confusion statistics at every step), with these differences, all in its favour or
 needed for a comparison: network Unet with resnet18 from random weights, 352 x 480 crops in batches of 8, one
-worker per core, 11 classes with void ignored, and scored by `terrazzo.evaluate` at the original resolution.
+worker per core, images scaled to 0..1 before they are normalised, 11 classes with void ignored, and scored by
+`terrazzo.evaluate` at the original resolution.
 """
 
 import argparse
@@ -85,15 +86,16 @@ class CamVidModel(L.LightningModule):
         self.model = smp.create_model(
             "Unet", encoder_name="resnet18", encoder_weights=None, in_channels=3, classes=CLASSES
         )
-        params = smp.encoders.get_preprocessing_params("resnet18")
-        self.register_buffer("std", torch.tensor(params["std"]).view(1, 3, 1, 1))
-        self.register_buffer("mean", torch.tensor(params["mean"]).view(1, 3, 1, 1))
+        # What get_preprocessing_params("resnet18") returns; the function itself needs the network.
+        mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1))
         self.loss_fn = smp.losses.DiceLoss(smp.losses.MULTICLASS_MODE, from_logits=True, ignore_index=VOID)
         self.outputs: list[dict[str, torch.Tensor]] = []
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Normalise and predict logits at full size."""
-        logits: torch.Tensor = self.model((image - self.mean) / self.std)
+        logits: torch.Tensor = self.model((image / 255 - self.mean) / self.std)
         return logits
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> torch.Tensor:

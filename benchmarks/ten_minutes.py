@@ -24,9 +24,14 @@ def ours(root: Path, minutes: float, out: Path, seed: int) -> dict[str, Any]:
     command = [sys.executable, "-m", "terrazzo", "train", str(RECIPE), f"data.root={root}"]
     options = [f"train.seed={seed}", "--minutes", str(minutes), "--out", str(out / f"ours-{seed}")]
     subprocess.run([*command, *options, "--json", str(facts)], check=True)
+    return read_run(facts, seed)
+
+
+def read_run(facts: Path, seed: int) -> dict[str, Any]:
+    """Read what `terrazzo train --json` wrote, without the path of the machine."""
     result: dict[str, Any] = json.loads(facts.read_text())
     result.pop("model")
-    return result
+    return {"seed": seed, **result}
 
 
 def theirs(root: Path, minutes: float, out: Path) -> dict[str, Any]:
@@ -39,27 +44,28 @@ def theirs(root: Path, minutes: float, out: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run both and write the facts side by side."""
+    """Run what was asked for, keep the other runs of an earlier file, and write them side by side."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("root", type=Path, nargs="?", default=Path("../shared/data/camvid"))
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--without-peer", action="store_true", help="keep the peer's figures of the last run")
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/ten_minutes.json"))
     options = parser.parse_args()
     machine.warn_if_busy()
-    before = machine.facts()
+    facts = json.loads(options.json.read_text()) if options.json.exists() else {"terrazzo": [], "peer": None}
+    facts |= {"machine": machine.facts(), "minutes": options.minutes}
     with tempfile.TemporaryDirectory() as out:
-        if options.without_peer:
-            peer = json.loads(options.json.read_text())["peer"]
-        else:
-            peer = theirs(options.root, options.minutes, Path(out))
+        if not options.without_peer:
+            facts["peer"] = theirs(options.root, options.minutes, Path(out))
         runs = [ours(options.root, options.minutes, Path(out), seed) for seed in options.seeds]
-    facts = {"machine": before, "minutes": options.minutes, "terrazzo": runs, "peer": peer}
+    kept = [run for run in facts["terrazzo"] if run["seed"] not in options.seeds]
+    facts["terrazzo"] = sorted(kept + runs, key=lambda run: int(run["seed"]))
     options.json.write_text(json.dumps(facts, indent=1) + "\n")
-    for run in runs:
-        print(f"terrazzo mIoU {run['miou']:.3f}")
-    print(f"peer     mIoU {peer['miou']:.3f}")
+    for run in facts["terrazzo"]:
+        print(f"terrazzo, seed {run['seed']}: validation mIoU {run['miou']:.3f}")
+    if facts["peer"]:
+        print(f"peer: validation mIoU {facts['peer']['miou']:.3f}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The same on a GPU: kernels agree with float64 on the CPU, and a mixed-precision run trains, saves and loads."""
+"""On a GPU: kernels agree with float64 on the CPU, and a mixed-precision run trains, saves and loads."""
 
 from pathlib import Path
 

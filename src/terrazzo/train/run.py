@@ -58,8 +58,9 @@ def train(
         TerrazzoError: bad data, a bad request, a full disk, a loss that is no number.
     """
     parts = build_parts(recipe)
-    folder = open_run_folder(out, recipe, resume=resume)
     main = parts.accelerator.is_main_process
+    folder = open_run_folder(out, recipe, resume=resume) if main else RunFolder(Path(out))
+    parts.accelerator.wait_for_everyone()
     speaker = (reporter or Reporter()) if main else Reporter()
     state = build_state(recipe, parts)
     if resume:
