@@ -26,6 +26,19 @@ class TestFPNResNet(ModelContract):
     parameters = 462_796
 
 
+class TestFPNBatchNorm(ModelContract):
+    name = "fpn"
+    encoder = "resnet10t"
+    options: ClassVar[dict[str, Any]] = {
+        "encoder_options": {"channels": [8, 16, 32, 64]},
+        "pyramid_channels": 24,
+        "segmentation_channels": 24,
+        "norm": "batch",
+    }
+    stride = 4
+    parameters = 147_612
+
+
 class TestUNet(ModelContract):
     name = "unet"
     options: ClassVar[dict[str, Any]] = {"num_blocks": 2}

@@ -96,11 +96,8 @@ class FPN(SegmentationModel):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
     ) -> None:
-        if norm == "group" and (segmentation_channels < 1 or segmentation_channels % GROUPS):
-            raise RequestError(
-                f"segmentation_channels = {segmentation_channels}: give a multiple of {GROUPS}, "
-                "the number of groups that are normalised together, or norm = batch."
-            )
+        if norm == "group":
+            _check_groups(segmentation_channels)
         used = [
             (width, stride)
             for width, stride in zip(encoder.channels, encoder.strides, strict=True)
@@ -152,6 +149,14 @@ class FPN(SegmentationModel):
         for level_BDhw in reversed(levels[:-1]):
             pyramid.append(level_BDhw + resize_like(pyramid[-1], level_BDhw))
         return pyramid[::-1]
+
+
+def _check_groups(segmentation_channels: int) -> None:
+    if segmentation_channels < 1 or segmentation_channels % GROUPS:
+        raise RequestError(
+            f"segmentation_channels = {segmentation_channels}: give a multiple of {GROUPS}, "
+            "the number of groups that are normalised together, or norm = batch."
+        )
 
 
 def build_fpn(
