@@ -1,5 +1,6 @@
 """The commands of README and docs run: every `terrazzo` line, on small made-up data of the same layout."""
 
+import json
 import re
 import shlex
 import shutil
@@ -36,13 +37,17 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree("recipes", folder / "recipes")
     rng = np.random.default_rng(0)
     for split in ("train", "val"):
-        for i in range(3):
+        for i in range(10):
             image = rng.integers(0, 256, (96, 128, 3), dtype=np.uint8)
             mask = rng.integers(0, 12, (96, 128), dtype=np.uint8)
             for kind, pixels in (("images", image), ("masks", mask)):
                 place = folder / "data" / "camvid" / split / kind
                 place.mkdir(parents=True, exist_ok=True)
                 write_png(place / f"0001TP_{i:05}.png", pixels)
+    shutil.copytree(folder / "data" / "camvid" / "train", folder / "mine")
+    classes = [{"name": f"class {i}", "color": [i, 0, 0]} for i in range(11)]
+    mine = json.dumps({"classes": classes, "void_ids": [11]})
+    (folder / "mine" / "classes.json").write_text(mine)
     shutil.copytree(folder / "data" / "camvid" / "val" / "images", folder / "photos")
     shutil.copy(folder / "photos" / "0001TP_00000.png", folder / "street.png")
     return folder
