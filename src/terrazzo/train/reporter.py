@@ -4,7 +4,8 @@ import time
 from collections import deque
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from terrazzo.evaluate import Evaluation
 from terrazzo.train.loop import State, StepFacts
@@ -56,12 +57,11 @@ class ConsoleReporter(Reporter):
         self._spoken = float("-inf")
         self._bar = Progress(
             TextColumn("step {task.fields[step]}"),
-            BarColumn(),
+            BarColumn(bar_width=12),
             TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[facts]}"),
-            TimeElapsedColumn(),
+            TimeRemainingColumn(table_column=Column(min_width=7, no_wrap=True)),
             TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[facts]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
             console=console,
             disable=not console.is_terminal,
         )
@@ -102,7 +102,8 @@ class ConsoleReporter(Reporter):
 
 
 def describe(facts: StepFacts, speed: float, state: State) -> str:
-    """Put a step into words: loss with its parts, images/s, best score so far."""
-    parts = " ".join(f"{name} {float(value):.3f}" for name, value in facts.parts.items())
+    """Put a step into words: loss, its parts where there are several, images/s, best score so far."""
+    values = [f"{name} {float(value):.3f}" for name, value in facts.parts.items()]
+    parts = f" ({' '.join(values)})" if len(values) > 1 else ""
     best = f"  best mIoU {state['best']:.1%}" if state["best"] >= 0 else ""
-    return f"loss {float(facts.loss):.3f} ({parts})  {speed:.1f} images/s{best}"
+    return f"loss {float(facts.loss):.3f}{parts}  {speed:.1f} images/s{best}"
