@@ -69,3 +69,8 @@ def test_import__is_cheap() -> None:
     code = "import sys, terrazzo.datasets; print({'torch', 'cv2', 'timm'} & set(sys.modules))"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "set()"
+
+
+def test_build_dataset__a_value_of_the_wrong_type_is_named() -> None:
+    with pytest.raises(RequestError, match="Option count = 'many' of the dataset 'scenes'"):
+        build_dataset("scenes", count="many")

@@ -23,7 +23,7 @@ def checked_options(
     """Return the options, converted to the types of the function's parameters.
 
     Args:
-        function: takes the options as keyword arguments.
+        function: takes the options as keyword arguments; a function or a class.
         options: name -> value as given; a list is taken where a tuple is wanted.
         owner: what a person calls the function, for the message ("model 'fpn'").
         reserved: parameters that are filled by the program and are no options.
@@ -31,7 +31,7 @@ def checked_options(
     Raises:
         ConfigError: an option that the function does not have, or a value of the wrong type.
     """
-    types = get_type_hints(function)
+    types = get_type_hints(function.__init__ if inspect.isclass(function) else function)
     known = [name for name in inspect.signature(function).parameters if name not in reserved]
     for name in options:
         if name not in known:

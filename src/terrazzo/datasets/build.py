@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from terrazzo.core.errors import ConfigError, RequestError, did_you_mean, unknown_name
+from terrazzo.core.errors import ConfigError, RequestError, unknown_name
+from terrazzo.core.options import checked_options
 from terrazzo.datasets.base import SegmentationDataset, check_split
 from terrazzo.datasets.camvid import CamVid
 from terrazzo.datasets.folder import Folder
@@ -38,20 +39,17 @@ def build_dataset(
     if kind not in DATASETS:
         raise unknown_name("dataset kind", kind, DATASETS)
     check_split(split)
-    parameters = inspect.signature(DATASETS[kind]).parameters
-    if "root" in parameters:
+    place: dict[str, str | Path] = {}
+    if "root" in inspect.signature(DATASETS[kind]).parameters:
         if root is None:
             raise RequestError(f"The dataset {kind!r} needs a folder: write {kind}:PATH, or give root.")
-        options = {"root": root} | options
+        place = {"root": root}
     elif root is not None:
         raise RequestError(
             f"The dataset {kind!r} is made on the fly and has no folder; leave {str(root)!r} out."
         )
-    for name in options:
-        if name not in parameters:
-            known = [p for p in parameters if p not in {"root", "split"}]
-            raise RequestError(f"The dataset {kind!r} has no option {name!r}: {did_you_mean(name, known)}")
-    return DATASETS[kind](split=split, **options)
+    checked = checked_options(DATASETS[kind], options, owner=f"dataset {kind!r}", reserved={"root", "split"})
+    return DATASETS[kind](split=split, **place, **checked)
 
 
 def open_dataset(source: str | Path, *, split: str, **options: Any) -> SegmentationDataset:
