@@ -11,6 +11,7 @@ from torch import Tensor
 from terrazzo.core import LabelMap
 from terrazzo.datasets import SegmentationDataset
 from terrazzo.models.base import SegmentationModel
+from terrazzo.models.convention import Convention
 
 SIZES = ((40, 48), (33, 70), (64, 36))
 COLORS = ((200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30))
@@ -57,9 +58,8 @@ class NearestColor(SegmentationModel):
             in_channels=in_channels,
             stride=1,
             multiple=1,
-            mean=[0.0] * in_channels,
-            std=[1.0] * in_channels,
         )
+        self.adopt(Convention(mean=(0.0,) * in_channels, std=(1.0,) * in_channels))
         self.dropout = torch.nn.Dropout2d(0.9)
         colors = torch.tensor(COLORS[:num_classes], dtype=torch.float32)[:, :in_channels]
         self.colors_KC = torch.nn.Parameter(colors)

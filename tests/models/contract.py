@@ -4,6 +4,7 @@ A test module subclasses `ModelContract` once per architecture (with a small enc
 gets all of it. Nothing here knows which architecture it looks at.
 """
 
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,10 +15,11 @@ from torch import Tensor
 
 from terrazzo.core.errors import RequestError
 from terrazzo.core.prediction import Prediction, logits_size
+from terrazzo.losses.combined import CombinedLoss, WeightedLoss
 from terrazzo.losses.pixel import cross_entropy
 from terrazzo.models import MODELS, build_model
 from terrazzo.models.base import SegmentationModel
-from terrazzo.models.layers import IMAGENET_MEAN
+from terrazzo.models.pixels import IMAGENET_MEAN
 
 ODD_SIZES = [(97, 131), (33, 33)]
 SEED = 0
@@ -27,6 +29,26 @@ def images(batch: int, channels: int, height: int, width: int) -> Tensor:
     """Return random uint8 images."""
     generator = torch.Generator().manual_seed(SEED)
     return torch.randint(256, (batch, channels, height, width), generator=generator, dtype=torch.uint8)
+
+
+@dataclass(frozen=True)
+class Published:
+    """The network at the size of its paper: our parameter count beside the published one."""
+
+    arguments: dict[str, Any]
+    """For build_model."""
+
+    ours: int
+    """Pinned exactly."""
+
+    millions: float | None
+    """As published; None where the paper gives none."""
+
+    source: str
+    """Where it is published: "table 5", "the official repository"."""
+
+    reason: str = ""
+    """Why the counts differ; needed from 2 % on."""
 
 
 class ModelContract:
@@ -49,6 +71,12 @@ class ModelContract:
 
     num_classes: ClassVar[int] = 4
 
+    published: ClassVar[Published | None] = None
+    """At the size of the paper."""
+
+    needs_two_images: ClassVar[bool] = False
+    """Batch norm after a global average forbids to train on a batch of one."""
+
     def build(self, in_channels: int = 3, seed: int = SEED) -> SegmentationModel:
         torch.manual_seed(seed)
         return build_model(
@@ -67,6 +95,17 @@ class ModelContract:
     def test_parameter_count_is_pinned(self) -> None:
         assert sum(p.numel() for p in self.build().parameters()) == self.parameters
 
+    def test_parameter_count_is_that_of_the_paper(self) -> None:
+        if self.published is None:
+            return
+        paper = self.published
+        with torch.device("meta"):
+            model = build_model(self.name, **paper.arguments)
+        count = sum(p.numel() for p in model.parameters())
+        assert count == paper.ours
+        if paper.millions is not None and not paper.reason:
+            assert count / 1e6 == pytest.approx(paper.millions, rel=0.02)
+
     @pytest.mark.parametrize("channels", [1, 3, 5])
     @pytest.mark.parametrize("size", ODD_SIZES)
     def test_forward_and_backward_at_any_size_and_channels(
@@ -78,15 +117,20 @@ class ModelContract:
         assert (prediction.stride, prediction.size) == (self.stride, size)
         assert prediction.logits.shape == (2, self.num_classes, *logits_size(size, self.stride))
         assert prediction.full_size().shape == (2, self.num_classes, *size)
-        target = torch.zeros(2, *size, dtype=torch.uint8)
-        torch.autograd.backward(cross_entropy(prediction.logits, target, stride=prediction.stride))
+        target = (torch.arange(size[1]) // 16 % self.num_classes).to(torch.uint8).expand(2, *size)
+        loss, _ = CombinedLoss([WeightedLoss("cross_entropy", 1.0, cross_entropy)])(prediction, target)
+        torch.autograd.backward(loss)
         missing = [name for name, p in model.named_parameters() if p.grad is None]
         assert not missing
         assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
 
-    def test_one_image_can_be_trained_on(self) -> None:
+    def test_one_image_can_be_trained_on_or_is_refused_clearly(self) -> None:
         model = self.build()
-        assert torch.isfinite(model(images(1, 3, 33, 33)).logits).all()
+        if self.needs_two_images:
+            with pytest.raises(RequestError, match="normalises a global average"):
+                model(images(1, 3, 33, 33))
+        else:
+            assert torch.isfinite(model(images(1, 3, 33, 33)).logits).all()
 
     def test_first_loss_is_near_that_of_a_guess(self) -> None:
         model = self.build()
@@ -94,6 +138,14 @@ class ModelContract:
             model(images(2, 3, 64, 64)).logits, torch.zeros(2, 64, 64, dtype=torch.uint8), stride=self.stride
         )
         assert loss.item() == pytest.approx(np.log(self.num_classes), rel=0.3)
+
+    def test_auxiliary_outputs_are_for_training_only(self) -> None:
+        model = self.build()
+        size = (64, 96)
+        for output in model(images(2, 3, *size)).auxiliary:
+            assert output.logits.shape == (2, self.num_classes, *logits_size(size, output.stride))
+            assert output.weight > 0
+        assert model.eval()(images(2, 3, *size)).auxiliary == ()
 
     def test_evaluating_twice_gives_the_same_bits(self) -> None:
         model = self.build().eval()

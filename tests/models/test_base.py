@@ -6,15 +6,15 @@ from torch import Tensor, nn
 
 from terrazzo.core.errors import RequestError
 from terrazzo.models.base import SegmentationModel
+from terrazzo.models.convention import Convention
 
 
 class Seen(SegmentationModel):
     """Records the image that reaches `logits`, and answers with its pooled channels."""
 
     def __init__(self, *, multiple: int = 8, num_classes: int = 2) -> None:
-        super().__init__(
-            num_classes=num_classes, in_channels=2, stride=4, multiple=multiple, mean=[0, 0], std=[1, 1]
-        )
+        super().__init__(num_classes=num_classes, in_channels=2, stride=4, multiple=multiple)
+        self.adopt(Convention(mean=(0, 0), std=(1, 1)))
         self.pool = nn.AvgPool2d(4)
 
     def logits(self, image_BCHW: Tensor) -> Tensor:
@@ -51,3 +51,22 @@ def test_model__compiles_to_one_graph() -> None:
     image = torch.randn(2, 2, 35, 50)
     torch.testing.assert_close(compiled(image).logits, model(image).logits)
     assert compiled(image).size == (35, 50)
+
+
+def test_adopt__leaves_void_outputs_out() -> None:
+    model = Seen(num_classes=2)
+    image = torch.randn(1, 2, 40, 40)
+    both = model(image).logits
+    model.adopt(Convention(mean=(0, 0), std=(1, 1), void_outputs=(0,)))
+    assert model.num_classes == 1
+    assert torch.equal(model(image).logits, both[:, 1:])
+    with pytest.raises(RequestError, match=r"void_outputs = \[5\]: expected different outputs of 0..0"):
+        model.adopt(Convention(void_outputs=(5,)))
+
+
+def test_forward__refuses_a_batch_of_one_where_a_global_average_is_normalised() -> None:
+    model = Seen()
+    model.norms_global_average = True
+    with pytest.raises(RequestError, match="Train on 2 images or more per batch"):
+        model(torch.ones(1, 2, 80, 80))
+    model.eval()(torch.ones(1, 2, 80, 80))

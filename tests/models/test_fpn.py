@@ -1,5 +1,7 @@
 """The semantic FPN: published size, and equal to segmentation_models_pytorch's, weight by weight."""
 
+from typing import Any, ClassVar
+
 import pytest
 import segmentation_models_pytorch as smp
 import torch
@@ -8,6 +10,40 @@ from torch import nn
 from terrazzo.core.errors import RequestError
 from terrazzo.models import build_model
 from terrazzo.models.fpn import FPN
+from tests.models.contract import ModelContract
+
+
+class TestFPN(ModelContract):
+    name = "fpn"
+    encoder = "mobilenetv3_small_050"
+    options: ClassVar[dict[str, Any]] = {"pyramid_channels": 32, "segmentation_channels": 32}
+    stride = 4
+    parameters = 348_260
+
+
+class TestFPNResNet(ModelContract):
+    name = "fpn"
+    encoder = "resnet10t"
+    options: ClassVar[dict[str, Any]] = {
+        "encoder_options": {"channels": [8, 16, 32, 64]},
+        "segmentation_channels": 32,
+        "align_corners": True,
+    }
+    stride = 4
+    parameters = 462_796
+
+
+class TestFPNBatchNorm(ModelContract):
+    name = "fpn"
+    encoder = "resnet10t"
+    options: ClassVar[dict[str, Any]] = {
+        "encoder_options": {"channels": [8, 16, 32, 64]},
+        "pyramid_channels": 24,
+        "segmentation_channels": 24,
+        "norm": "batch",
+    }
+    stride = 4
+    parameters = 147_612
 
 
 def test_fpn__has_the_published_number_of_parameters() -> None:

@@ -1,5 +1,7 @@
 """The teaching U-Net's four public classes, shape by shape."""
 
+from typing import Any, ClassVar
+
 import pytest
 import torch
 from torch import nn
@@ -7,6 +9,14 @@ from torch import nn
 from terrazzo.core.errors import RequestError
 from terrazzo.models import build_model
 from terrazzo.models.unet import UNetConvBlock, UNetDecoder, UNetEncoder, UNetUpConvBlock
+from tests.models.contract import ModelContract
+
+
+class TestUNet(ModelContract):
+    name = "unet"
+    options: ClassVar[dict[str, Any]] = {"num_blocks": 2}
+    stride = 1
+    parameters = 2_070_788
 
 
 def test_unet_conv_block__returns_the_pooled_tensor_and_the_skip() -> None:

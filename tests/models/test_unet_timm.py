@@ -1,5 +1,7 @@
 """U-Net on a timm encoder equals segmentation_models_pytorch's Unet, weight by weight."""
 
+from typing import Any, ClassVar
+
 import pytest
 import segmentation_models_pytorch as smp
 import torch
@@ -8,6 +10,23 @@ from torch import nn
 from terrazzo.core.errors import RequestError
 from terrazzo.models import build_model
 from terrazzo.models.unet_timm import UNetTimm
+from tests.models.contract import ModelContract
+
+
+class TestUNetTimm(ModelContract):
+    name = "unet-timm"
+    encoder = "resnet10t"
+    options: ClassVar[dict[str, Any]] = {"decoder_channels": [64, 32, 16, 16, 8]}
+    stride = 1
+    parameters = 5_498_748
+
+
+class TestUNetTimmWithoutFineSkips(ModelContract):
+    name = "unet-timm"
+    encoder = "convnext_atto"
+    options: ClassVar[dict[str, Any]] = {"decoder_channels": [32, 16, 16, 8]}
+    stride = 2
+    parameters = 3_552_444
 
 
 def randomise(module: nn.Module) -> None:

@@ -3,44 +3,54 @@
 Shapes: B images, K classes, H x W full size, h x w = ceil(H / stride) x ceil(W / stride).
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 
-def logits_size(size: tuple[int, int], stride: int) -> tuple[int, int]:
-    """Return (h, w) = (ceil(H / stride), ceil(W / stride)), the size of logits for an image of (H, W)."""
-    height, width = size
-    return -(-height // stride), -(-width // stride)
+def logits_size(size: Sequence[int], stride: int) -> tuple[int, ...]:
+    """Return (h, w) = (ceil(H / stride), ceil(W / stride)), the size of logits for an image of (H, W).
+
+    A volume (D, H, W) has (d, h, w) alike.
+    """
+    return tuple(-(-side // stride) for side in size)
 
 
-def upsample(
-    logits_BKhw: Tensor, size: tuple[int, int], *, stride: int, align_corners: bool = False
-) -> Tensor:
+def upsample(logits_BKhw: Tensor, size: Sequence[int], *, stride: int, align_corners: bool = False) -> Tensor:
     """Widen logits bilinearly by their stride, then crop to the image: (B, K, h, w) -> (B, K, H, W).
 
     The one definition of full resolution in this project. The grid is the padded one, (h * stride,
-    w * stride), whatever the image's size, so an image and the same image padded agree inside.
-    Beyond tests and small uses call `terrazzo.kernels`, which never builds this tensor.
+    w * stride), whatever the image's size, so an image and the same image padded agree inside. Volumes
+    (B, K, d, h, w) are widened trilinearly. Beyond tests and small uses call `terrazzo.kernels`, which never
+    builds this tensor.
 
     Raises:
         ValueError: the logits are not (ceil(H / stride), ceil(W / stride)).
     """
-    height, width = size
-    h, w = logits_BKhw.shape[-2:]
-    if (h, w) != logits_size(size, stride):
+    given, expected = tuple(logits_BKhw.shape[2:]), logits_size(size, stride)
+    if given != expected:
         raise ValueError(
-            f"Logits of {h} x {w} do not belong to an image of {height} x {width} at stride {stride}: "
-            f"expected {' x '.join(map(str, logits_size(size, stride)))}."
+            f"Logits of {_by(given)} do not belong to an image of {_by(size)} at stride {stride}: "
+            f"expected {_by(expected)}."
         )
     if stride == 1:
         return logits_BKhw
     full = F.interpolate(
-        logits_BKhw, size=(h * stride, w * stride), mode="bilinear", align_corners=align_corners
+        logits_BKhw,
+        size=[side * stride for side in given],
+        mode="bilinear" if len(given) == 2 else "trilinear",
+        align_corners=align_corners,
     )
-    return full[..., :height, :width]
+    for dim, side in enumerate(size, start=2):
+        full = full.narrow(dim, 0, side)
+    return full
+
+
+def _by(size: Sequence[int]) -> str:
+    return " x ".join(map(str, size))
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,53 @@ class Auxiliary:
 
 
 @dataclass(frozen=True)
+class Boundary:
+    """The output of a boundary branch, for training: is this pixel next to another class?
+
+    The loss is the one of PIDNet (Xu et al. 2023, section 3.4): a class-balanced binary cross-entropy on the
+    branch, and the cross-entropy of the main output where the branch sees a boundary.
+    """
+
+    logits: Tensor
+    """(B, 1, h, w), before the sigmoid."""
+
+    stride: int
+    """Full-size pixels per logit, in both directions."""
+
+    weight: float
+    """Factor on the binary cross-entropy."""
+
+    aware_weight: float
+    """Factor on the main output's cross-entropy at boundaries."""
+
+    threshold: float = 0.8
+    """Probability from which on the branch sees a boundary, 0..1."""
+
+    align_corners: bool = False
+    """How the logits are widened to full size."""
+
+
+@dataclass(frozen=True)
+class Queries:
+    """The output of a mask transformer, for training: Q masks, and a class for each.
+
+    The loss matches masks to true segments (Cheng et al. 2022, Mask2Former, section 4.1).
+    """
+
+    mask_logits: Tensor
+    """(B, Q, h, w), before the sigmoid."""
+
+    class_logits: Tensor
+    """(B, Q, K + 1), before the softmax; the last is "no object"."""
+
+    stride: int
+    """Full-size pixels per mask logit, in both directions."""
+
+    weight: float = 1.0
+    """Factor on this output's loss."""
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The output of every network."""
 
@@ -70,14 +127,23 @@ class Prediction:
     stride: int
     """Full-size pixels per logit, in both directions."""
 
-    size: tuple[int, int]
-    """(H, W) of the image that went in, pixels."""
+    size: tuple[int, ...]
+    """(H, W) of the image that went in, pixels; (D, H, W) of a volume."""
 
     align_corners: bool = False
     """How the logits are widened to full size; False but for weights that were trained otherwise."""
 
-    auxiliary: tuple[Auxiliary, ...] = field(default=())
+    auxiliary: tuple[Auxiliary, ...] = ()
     """Deep supervision outputs, in training mode only."""
+
+    boundaries: tuple[Boundary, ...] = ()
+    """Outputs of boundary branches, in training mode only."""
+
+    queries: tuple[Queries, ...] = ()
+    """Masks with classes, in training mode only."""
+
+    weight: float = 1.0
+    """Factor on the main output's loss; 0 where the published loss is on the other outputs alone."""
 
     def full_size(self) -> Tensor:
         """Return logits (B, K, H, W) in float32. For tests and small uses: the kernels never build it."""
@@ -88,4 +154,6 @@ class Prediction:
 
 # So that torch.export can trace a network that returns them.
 torch.export.register_dataclass(Auxiliary)
+torch.export.register_dataclass(Boundary)
+torch.export.register_dataclass(Queries)
 torch.export.register_dataclass(Prediction)

@@ -3,6 +3,8 @@
 Shapes: B images, K classes, h x w logits, H x W full size.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -13,7 +15,7 @@ MAX_UINT8_CLASSES = 255  # 255 itself stays free for void
 
 @torch.no_grad()
 def upsample_argmax(
-    logits_BKhw: Tensor, size: tuple[int, int], *, stride: int, align_corners: bool = False
+    logits_BKhw: Tensor, size: Sequence[int], *, stride: int, align_corners: bool = False
 ) -> Tensor:
     """Return the class with the largest upsampled logit at every pixel.
 

@@ -4,17 +4,37 @@ Shapes: B images, C channels, H x W image size, K classes, h x w = ceil(H / stri
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
 from terrazzo.core.errors import RequestError
-from terrazzo.core.prediction import Prediction, logits_size
-from terrazzo.models.layers import Normalize, crop, pad_to_multiple
+from terrazzo.core.prediction import Auxiliary, Boundary, Prediction, Queries, logits_size
+from terrazzo.models.convention import Convention
+from terrazzo.models.pixels import Normalize, crop, pad_to_multiple
 
 MIN_SIDE = 33
 """The smallest image side, pixels: one more than the usual coarsest stride, so that no map is 1 x 1."""
+
+
+class Outputs(NamedTuple):
+    """What a network with more than one output returns from `logits`; all of the padded image."""
+
+    logits: Tensor
+    """(B, K, H / stride, W / stride), the main output."""
+
+    auxiliary: tuple[Auxiliary, ...] = ()
+    """Deep supervision, in training mode only."""
+
+    boundaries: tuple[Boundary, ...] = ()
+    """Boundary branches, in training mode only."""
+
+    queries: tuple[Queries, ...] = ()
+    """Masks with classes, in training mode only."""
+
+    weight: float = 1.0
+    """Factor on the main output's loss; 0 where the published loss is on the other outputs alone."""
 
 
 class SegmentationModel(nn.Module):
@@ -23,12 +43,16 @@ class SegmentationModel(nn.Module):
     Args:
         num_classes: K, void not counted.
         in_channels: C.
-        stride: pixels per logit, both directions.
-        multiple: both sides of what `logits` gets are multiples of this (the coarsest stride, as a rule).
-        mean: per channel, pixel units; None for the default of `Normalize`.
-        std: per channel, pixel units; None for the default of `Normalize`.
+        stride: pixels per logit, in every direction.
+        multiple: the sides of what `logits` gets are multiples of this (the coarsest stride, as a rule).
         align_corners: how the logits are to be widened; False but for weights trained otherwise.
     """
+
+    sides: ClassVar[int] = 2
+    """Dimensions of an image; 3 for volumes."""
+
+    norms_global_average: bool = False
+    """Set where batch norm follows a global average: a single image has but one value per channel there."""
 
     architecture: str
     """The name in MODELS that this network was built under (set by `build_model`)."""
@@ -43,8 +67,6 @@ class SegmentationModel(nn.Module):
         in_channels: int,
         stride: int,
         multiple: int,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
         align_corners: bool = False,
     ) -> None:
         super().__init__()
@@ -59,11 +81,37 @@ class SegmentationModel(nn.Module):
         self.stride = stride
         self.multiple = multiple
         self.align_corners = align_corners
-        self.normalize = Normalize(in_channels, mean, std)
+        self.normalize = Normalize(in_channels)
+        self._kept: list[int] | None = None
 
     @abstractmethod
-    def logits(self, image_BCHW: Tensor) -> Tensor:
-        """Return (B, K, H / stride, W / stride) of normalised images; H and W are multiples of `multiple`."""
+    def logits(self, image_BCHW: Tensor) -> Tensor | Outputs:
+        """Return (B, K, H / stride, W / stride) of normalised images; H and W are multiples of `multiple`.
+
+        With further outputs for training, return `Outputs`; their sizes are those of the padded image, too.
+        """
+
+    def set_progress(self, share: float) -> None:
+        """Be told, before each step, which share of the training is done, 0..1. Most networks do not mind."""
+
+    def adopt(self, convention: Convention) -> None:
+        """Take on what the weights expect of images and mean by their outputs (see `Convention`).
+
+        Raises:
+            RequestError: statistics that do not fit the channels, or void outputs that the network lacks.
+        """
+        self.normalize = Normalize(self.in_channels, convention.mean, convention.std, bgr=convention.bgr).to(
+            self.normalize.mean.device
+        )
+        void = convention.void_outputs
+        if not void:
+            return
+        if len(set(void)) < len(void) or not all(0 <= output < self.num_classes for output in void):
+            raise RequestError(
+                f"void_outputs = {list(void)}: expected different outputs of 0..{self.num_classes - 1}."
+            )
+        self._kept = [output for output in range(self.num_classes) if output not in void]
+        self.num_classes -= len(void)
 
     def forward(self, image_BCHW: Tensor) -> Prediction:
         """Return the logits of raw images.
@@ -76,28 +124,62 @@ class SegmentationModel(nn.Module):
                 be trained on a single value.
         """
         self._check(image_BCHW)
-        height, width = image_BCHW.shape[-2:]
-        padded_BCHW = pad_to_multiple(self.normalize(image_BCHW), self.multiple)
-        logits_BKhw = self.logits(padded_BCHW)
-        h, w = logits_size((height, width), self.stride)
+        size = tuple(image_BCHW.shape[2:])
+        outputs = self.logits(pad_to_multiple(self.normalize(image_BCHW), self.multiple))
+        if isinstance(outputs, Tensor):
+            outputs = Outputs(outputs)
         return Prediction(
-            crop(logits_BKhw, h, w), self.stride, (height, width), align_corners=self.align_corners
+            self._classes(outputs.logits, size, self.stride),
+            self.stride,
+            size,
+            align_corners=self.align_corners,
+            weight=outputs.weight,
+            auxiliary=tuple(
+                replace(output, logits=self._classes(output.logits, size, output.stride))
+                for output in outputs.auxiliary
+            ),
+            boundaries=tuple(
+                replace(output, logits=crop(output.logits, logits_size(size, output.stride)))
+                for output in outputs.boundaries
+            ),
+            queries=tuple(
+                replace(output, mask_logits=crop(output.mask_logits, logits_size(size, output.stride)))
+                for output in outputs.queries
+            ),
         )
 
+    def _classes(self, logits_BKhw: Tensor, size: tuple[int, ...], stride: int) -> Tensor:
+        """Crop the padding off, and the outputs that mean void."""
+        cropped_BKhw = crop(logits_BKhw, logits_size(size, stride))
+        return cropped_BKhw if self._kept is None else cropped_BKhw[:, self._kept]
+
     def _check(self, image_BCHW: Tensor) -> None:
-        if image_BCHW.ndim != 4 or image_BCHW.shape[1] != self.in_channels:
+        if image_BCHW.ndim != 2 + self.sides or image_BCHW.shape[1] != self.in_channels:
+            wanted = ", ".join(["B", str(self.in_channels), *"DHW"[-self.sides :]])
             raise RequestError(
-                f"The images are {tuple(image_BCHW.shape)}; this model takes (B, {self.in_channels}, H, W). "
+                f"The images are {tuple(image_BCHW.shape)}; this model takes ({wanted}). "
                 "Give images with its number of channels, or build the model with in_channels to match."
             )
-        batch, _, height, width = image_BCHW.shape
-        if height < MIN_SIDE or width < MIN_SIDE:
+        size = tuple(image_BCHW.shape[2:])
+        given = " x ".join(map(str, size))
+        if min(size) < MIN_SIDE:
             raise RequestError(
-                f"The images are {height} x {width} pixels; models take sides from {MIN_SIDE} pixels. "
+                f"The images are {given} pixels; models take sides from {MIN_SIDE} pixels. "
                 "Enlarge the images or crops."
             )
-        if self.training and batch == 1 and max(height, width) <= self.multiple:
+        if self.training and len(image_BCHW) == 1:
+            self._check_single(given, max(size))
+
+    def _check_single(self, given: str, longest: int) -> None:
+        """Refuse a batch of one where batch norm would see one value per channel."""
+        if self.norms_global_average:
             raise RequestError(
-                f"One image of {height} x {width} becomes one value per channel at stride {self.multiple}, "
+                f"{self.architecture or 'This network'} normalises a global average, which is one value per "
+                "channel for a batch of one image: batch norm cannot learn from it. "
+                "Train on 2 images or more per batch."
+            )
+        if longest <= self.multiple:
+            raise RequestError(
+                f"One image of {given} becomes one value per channel at stride {self.multiple}, "
                 "which batch norm cannot learn from. Train on 2 images or more per batch, or on larger crops."
             )

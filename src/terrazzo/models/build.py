@@ -1,15 +1,21 @@
 """From a name and plain options to a network."""
 
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from terrazzo.core.errors import RequestError, unknown_name
 from terrazzo.core.options import checked_options
-from terrazzo.models.catalogue import MODELS
+from terrazzo.models.catalogue import MODELS, Architecture
+from terrazzo.models.convention import Convention
 
 if TYPE_CHECKING:
     from terrazzo.models.base import SegmentationModel
+    from terrazzo.models.encoder import Encoder
+    from terrazzo.models.plain_vit import PlainViT
 
 _RESERVED = frozenset({"num_classes", "in_channels", "encoder", "pretrained"})
+_CONVENTION = tuple(field.name for field in fields(Convention))
 
 
 def build_model(
@@ -19,6 +25,7 @@ def build_model(
     in_channels: int = 3,
     encoder: str | None = None,
     pretrained: bool | str = False,
+    encoder_options: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> "SegmentationModel":
     """Build a network by its name in MODELS.
@@ -31,8 +38,8 @@ def build_model(
         in_channels: C, channels of the images.
         encoder: name of a timm network, where the architecture stands on one; None for its default.
         pretrained: True for timm's weights of the encoder, or the path of a .safetensors file with them.
-        options: the architecture's own, among them `mean` and `std` per channel in pixel units and, with an
-            encoder, `encoder_options` for timm.
+        encoder_options: further arguments for timm, for instance `output_stride`.
+        options: the architecture's own, and those of `Convention` (`mean`, `std`, `bgr`, `void_outputs`).
 
     Returns:
         The network in training mode; its `architecture` and `arguments` say how to build it again.
@@ -43,34 +50,71 @@ def build_model(
     if name not in MODELS:
         raise unknown_name("model", name, MODELS)
     architecture = MODELS[name]
-    builder = architecture.load()
+    network = architecture.load()
+    given = _checked(network, options, name)
+    own, convention = _split(given)
     arguments: dict[str, Any] = {"num_classes": num_classes, "in_channels": in_channels}
-    if architecture.encoder is not None:
-        arguments["encoder"] = encoder or architecture.encoder
-    elif encoder or pretrained:
-        given = f"encoder = {encoder!r}" if encoder else f"pretrained = {pretrained!r}"
-        raise RequestError(
-            f"{given}: model {name!r} has its own encoder without pretrained weights. "
-            f"Leave it out, or choose one of: {', '.join(_with_encoder())}."
-        )
-    arguments |= checked_options(builder, options, owner=f"model {name!r}", reserved=_RESERVED)
-    weights = {"pretrained": pretrained} if pretrained else {}
-    model = builder(**arguments, **weights)
+    stand = {"encoder": encoder, "encoder_options": encoder_options}
+    if architecture.encoder is None:
+        _refuse_encoder(name, {**stand, "pretrained": pretrained})
+    else:
+        arguments |= {key: value for key, value in stand.items() if value is not None}
+        arguments.setdefault("encoder", architecture.encoder)
+        own["encoder"] = body = _encoder(architecture, arguments, pretrained)
+        convention = replace(convention, mean=convention.mean or body.mean, std=convention.std or body.std)
+    outputs = num_classes + len(convention.void_outputs)
+    model: SegmentationModel = network(num_classes=outputs, in_channels=in_channels, **own)
+    model.adopt(convention)
     model.architecture = name
-    model.arguments = _recorded(model, arguments) if pretrained else _plain(arguments)
+    if pretrained:  # the statistics that came with the weights: rebuilding then needs no weights
+        given |= {"mean": convention.mean, "std": convention.std}
+    model.arguments = _plain(arguments | given)
     return model
+
+
+def _checked(network: Any, options: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return the options of the network and of the convention, each checked by its own signature."""
+    owner = f"model {name!r}"
+    shared = {key: value for key, value in options.items() if key in _CONVENTION and value is not None}
+    own = {key: value for key, value in options.items() if key not in _CONVENTION}
+    return checked_options(network, own, owner=owner, reserved=_RESERVED) | checked_options(
+        Convention, shared, owner=owner
+    )
+
+
+def _split(given: Mapping[str, Any]) -> tuple[dict[str, Any], Convention]:
+    """Return the network's own options, and the convention."""
+    own = {key: value for key, value in given.items() if key not in _CONVENTION}
+    return own, Convention(**{key: value for key, value in given.items() if key in _CONVENTION})
+
+
+def _encoder(
+    architecture: Architecture, arguments: Mapping[str, Any], pretrained: bool | str
+) -> "Encoder | PlainViT":
+    from terrazzo.models.encoder import build_encoder
+    from terrazzo.models.plain_vit import build_plain_vit
+
+    build = build_encoder if architecture.encoder_kind == "pyramid" else build_plain_vit
+    return build(
+        arguments["encoder"],
+        in_channels=arguments["in_channels"],
+        pretrained=pretrained,
+        options={**architecture.encoder_options, **arguments.get("encoder_options", {})},
+    )
+
+
+def _refuse_encoder(name: str, given: Mapping[str, Any]) -> None:
+    """Refuse arguments for an encoder where the network has its own."""
+    for key, value in given.items():
+        if value:
+            raise RequestError(
+                f"{key} = {value!r}: model {name!r} has its own encoder without pretrained weights. "
+                f"Leave it out, or choose one of: {', '.join(_with_encoder())}."
+            )
 
 
 def _with_encoder() -> list[str]:
     return [name for name, architecture in MODELS.items() if architecture.encoder is not None]
-
-
-def _recorded(model: "SegmentationModel", arguments: dict[str, Any]) -> dict[str, Any]:
-    """Add the normalisation that came with pretrained weights, so that rebuilding needs no weights."""
-    found = {"mean": model.encoder.mean, "std": model.encoder.std}
-    given = {key: value for key, value in arguments.items() if value is not None}
-    result: dict[str, Any] = _plain({**found, **given})
-    return result
 
 
 def _plain(value: Any) -> Any:

@@ -32,8 +32,8 @@ class Encoder(nn.Module):
         *,
         channels: Sequence[int],
         strides: Sequence[int],
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
+        mean: tuple[float, ...] | None = None,
+        std: tuple[float, ...] | None = None,
         channels_last_output: bool = False,
     ) -> None:
         super().__init__()
@@ -79,11 +79,11 @@ def build_encoder(
         RequestError: an unknown or unsuitable name, an option that the network does not have, or weights
             that cannot be had.
     """
-    arguments = {"in_chans": in_channels, **(options or {}), **_weight_arguments(name, pretrained)}
+    arguments = {"in_chans": in_channels, **(options or {}), **weight_arguments(name, pretrained)}
     body = _timm_pyramid(name, arguments)
     if not pretrained:
         initialise(body)
-    mean, std = _pixel_statistics(body.pretrained_cfg, in_channels) if pretrained else (None, None)
+    mean, std = pixel_statistics(body.pretrained_cfg, in_channels) if pretrained else (None, None)
     encoder = Encoder(
         body,
         channels=body.feature_info.channels(),
@@ -96,7 +96,7 @@ def build_encoder(
     return encoder
 
 
-def _weight_arguments(name: str, pretrained: bool | str) -> dict[str, Any]:
+def weight_arguments(name: str, pretrained: bool | str) -> dict[str, Any]:
     """Return what timm needs to load the weights that were asked for."""
     _require_known(name)
     if not pretrained:
@@ -119,18 +119,23 @@ def _require_known(name: str) -> None:
 
 def _timm_pyramid(name: str, arguments: Mapping[str, Any]) -> Any:
     """Return timm's feature network; one made for a single image size is made again for all."""
-    body = _create(name, arguments)
+    body = create(name, {"features_only": True, **arguments})
     patch_embed = getattr(body, "patch_embed", None)
     if getattr(patch_embed, "strict_img_size", False) and "strict_img_size" not in arguments:
-        return _create(name, {**arguments, "strict_img_size": False})
+        return create(name, {"features_only": True, **arguments, "strict_img_size": False})
     return body
 
 
-def _create(name: str, arguments: Mapping[str, Any]) -> Any:
+def create(name: str, arguments: Mapping[str, Any]) -> Any:
+    """Return a timm network.
+
+    Raises:
+        RequestError: timm refuses the arguments, or the weights do not fit.
+    """
     import timm
 
     try:
-        return timm.create_model(name, features_only=True, **arguments)
+        return timm.create_model(name, **arguments)
     except (RuntimeError, TypeError, ValueError, KeyError, AttributeError, AssertionError) as error:
         given = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
         reason = " ".join(str(error).split())[:300]
@@ -173,7 +178,7 @@ def _level_sizes(encoder: Encoder, image_shape: tuple[int, int, int]) -> list[tu
     return [(int(level.shape[2]), int(level.shape[3])) for level in levels]
 
 
-def _pixel_statistics(
+def pixel_statistics(
     pretrained_cfg: Mapping[str, Any], in_channels: int
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return mean and std of pretrained weights, times 255, for any number of channels.

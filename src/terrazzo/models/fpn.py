@@ -8,17 +8,16 @@ image padded agree.
 Shapes: B images, C channels, H x W image size, h x w feature size, D feature width, K classes.
 """
 
-from collections.abc import Sequence
 from itertools import pairwise
 from math import log2
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from terrazzo.core.errors import RequestError
 from terrazzo.models.base import SegmentationModel
-from terrazzo.models.encoder import Encoder, build_encoder
+from terrazzo.models.encoder import Encoder
 from terrazzo.models.layers import initialise, initialise_classifier, resize_like
 
 FINEST_STRIDE = 4
@@ -78,8 +77,6 @@ class FPN(SegmentationModel):
             trains faster on a CPU, most of all in bf16.
         dropout: share of feature maps dropped before the classes, 0..1.
         align_corners: how features and logits are widened; True only for weights trained so.
-        mean: per channel, pixel units; None for what the encoder expects.
-        std: per channel, pixel units; None for what the encoder expects.
     """
 
     def __init__(
@@ -93,8 +90,6 @@ class FPN(SegmentationModel):
         norm: Norm = "group",
         dropout: float = 0.2,
         align_corners: bool = False,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
     ) -> None:
         if norm == "group":
             _check_groups(segmentation_channels)
@@ -109,8 +104,6 @@ class FPN(SegmentationModel):
             in_channels=in_channels,
             stride=finest,
             multiple=encoder.strides[-1],
-            mean=mean or encoder.mean,
-            std=std or encoder.std,
             align_corners=align_corners,
         )
         self.encoder = encoder
@@ -157,33 +150,3 @@ def _check_groups(segmentation_channels: int) -> None:
             f"segmentation_channels = {segmentation_channels}: give a multiple of {GROUPS}, "
             "the number of groups that are normalised together, or norm = batch."
         )
-
-
-def build_fpn(
-    *,
-    num_classes: int,
-    in_channels: int,
-    encoder: str,
-    pretrained: bool | str = False,
-    encoder_options: dict[str, Any] | None = None,
-    pyramid_channels: int = 256,
-    segmentation_channels: int = 128,
-    norm: Norm = "group",
-    dropout: float = 0.2,
-    align_corners: bool = False,
-    mean: tuple[float, ...] | None = None,
-    std: tuple[float, ...] | None = None,
-) -> FPN:
-    """Build the encoder by its timm name, and the network on it; see the class for the options."""
-    return FPN(
-        build_encoder(encoder, in_channels=in_channels, pretrained=pretrained, options=encoder_options),
-        num_classes=num_classes,
-        in_channels=in_channels,
-        pyramid_channels=pyramid_channels,
-        segmentation_channels=segmentation_channels,
-        norm=norm,
-        dropout=dropout,
-        align_corners=align_corners,
-        mean=mean,
-        std=std,
-    )

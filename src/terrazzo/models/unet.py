@@ -125,8 +125,6 @@ class UNet(SegmentationModel):
         num_classes: K.
         in_channels: C.
         num_blocks: how often the size is halved; 4 in the paper.
-        mean: per channel, pixel units.
-        std: per channel, pixel units.
     """
 
     def __init__(
@@ -135,16 +133,12 @@ class UNet(SegmentationModel):
         num_classes: int,
         in_channels: int = 3,
         num_blocks: int = 4,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
     ) -> None:
         super().__init__(
             num_classes=num_classes,
             in_channels=in_channels,
             stride=1,
             multiple=2**num_blocks,
-            mean=mean,
-            std=std,
         )
         self.encoder = UNetEncoder(in_channels, num_blocks)
         self.decoder = UNetDecoder(FIRST_WIDTH * 2**num_blocks, num_blocks, num_classes)
@@ -156,15 +150,3 @@ class UNet(SegmentationModel):
         features_BDhw, skips = self.encoder(image_BCHW)
         logits_BKHW: Tensor = self.decoder(features_BDhw, skips)
         return logits_BKHW
-
-
-def build_unet(
-    *,
-    num_classes: int,
-    in_channels: int,
-    num_blocks: int = 4,
-    mean: tuple[float, ...] | None = None,
-    std: tuple[float, ...] | None = None,
-) -> UNet:
-    """Build the U-Net; see the class for the options."""
-    return UNet(num_classes=num_classes, in_channels=in_channels, num_blocks=num_blocks, mean=mean, std=std)

@@ -9,7 +9,6 @@ Shapes: B images, C channels, H x W image size, h x w feature size, D feature wi
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +16,7 @@ from torch.nn import functional as F
 
 from terrazzo.core.errors import RequestError
 from terrazzo.models.base import SegmentationModel
-from terrazzo.models.encoder import Encoder, build_encoder
+from terrazzo.models.encoder import Encoder
 from terrazzo.models.layers import ConvNormAct, initialise, initialise_classifier
 
 LAST_WIDTH = 16
@@ -60,8 +59,6 @@ class UNetTimm(SegmentationModel):
         decoder_channels: width of each level of the expanding path, coarsest first; None for 16 at stride 1,
             doubling up to 256. Fewer levels end the network earlier: each one less doubles the stride of
             the logits.
-        mean: per channel, pixel units; None for what the encoder expects.
-        std: per channel, pixel units; None for what the encoder expects.
     """
 
     def __init__(
@@ -71,8 +68,6 @@ class UNetTimm(SegmentationModel):
         num_classes: int,
         in_channels: int = 3,
         decoder_channels: Sequence[int] | None = None,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
     ) -> None:
         steps = _steps(encoder.channels, encoder.strides)
         widths = _widths(decoder_channels, len(steps))
@@ -82,8 +77,6 @@ class UNetTimm(SegmentationModel):
             in_channels=in_channels,
             stride=steps[-1][0],
             multiple=encoder.strides[-1],
-            mean=mean or encoder.mean,
-            std=std or encoder.std,
         )
         self.encoder = encoder
         self.decoder = nn.ModuleList()
@@ -103,28 +96,6 @@ class UNetTimm(SegmentationModel):
             features_BDhw = block(features_BDhw, skips.pop() if has_skip else None)
         logits_BKhw: Tensor = self.classify(features_BDhw)
         return logits_BKhw
-
-
-def build_unet_timm(
-    *,
-    num_classes: int,
-    in_channels: int,
-    encoder: str,
-    pretrained: bool | str = False,
-    encoder_options: dict[str, Any] | None = None,
-    decoder_channels: tuple[int, ...] | None = None,
-    mean: tuple[float, ...] | None = None,
-    std: tuple[float, ...] | None = None,
-) -> UNetTimm:
-    """Build the encoder by its timm name, and the network on it; see the class for the options."""
-    return UNetTimm(
-        build_encoder(encoder, in_channels=in_channels, pretrained=pretrained, options=encoder_options),
-        num_classes=num_classes,
-        in_channels=in_channels,
-        decoder_channels=decoder_channels,
-        mean=mean,
-        std=std,
-    )
 
 
 def _steps(channels: Sequence[int], strides: Sequence[int]) -> list[tuple[int, int]]:

@@ -1,0 +1,58 @@
+"""The classic networks: fully convolutional, encoder-decoder, context at several scales."""
+
+from typing import TYPE_CHECKING
+
+from terrazzo.models.catalogue.entry import Architecture
+
+if TYPE_CHECKING:
+    from terrazzo.models.catalogue.entry import Network
+
+
+def _fpn() -> "Network":
+    from terrazzo.models.fpn import FPN
+
+    return FPN
+
+
+def _unet() -> "Network":
+    from terrazzo.models.unet import UNet
+
+    return UNet
+
+
+def _unet_timm() -> "Network":
+    from terrazzo.models.unet_timm import UNetTimm
+
+    return UNetTimm
+
+
+_UNET_PAPER = (
+    "Ronneberger, Fischer, Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation, "
+    "https://arxiv.org/abs/1505.04597"
+)
+
+CLASSIC: dict[str, Architecture] = {
+    "fpn": Architecture(
+        title="Semantic FPN: a feature pyramid, one branch per level, summed",
+        paper=(
+            "Kirillov, Girshick, He, Dollar: Panoptic Feature Pyramid Networks, section 4.1, "
+            "https://arxiv.org/abs/1901.02446"
+        ),
+        year=2019,
+        load=_fpn,
+        encoder="resnet50",
+    ),
+    "unet": Architecture(
+        title="U-Net as it is taught: two convolutions per level, padded, with batch norm",
+        paper=_UNET_PAPER,
+        year=2015,
+        load=_unet,
+    ),
+    "unet-timm": Architecture(
+        title="U-Net decoder on any timm encoder",
+        paper=_UNET_PAPER,
+        year=2015,
+        load=_unet_timm,
+        encoder="resnet18",
+    ),
+}

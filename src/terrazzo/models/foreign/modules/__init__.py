@@ -1,0 +1,14 @@
+"""MODULES: the modules of other libraries that `from_module` recognises, by library and class."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from terrazzo.models.foreign.translation import Translation
+
+    Translate = Callable[[nn.Module], Translation]
+
+MODULES: dict[str, "Callable[[], Translate]"] = {}
+"""`library.Class` -> a function that imports and returns the translating function."""
