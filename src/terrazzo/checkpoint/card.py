@@ -74,12 +74,21 @@ class Card(BaseModel):
         facts = {
             "Architecture": self.architecture + (f" on {encoder}" if encoder else ""),
             "Input": f"{self.in_channels} channels ({self.channel_order}), raw pixel values",
+            "Normalisation": self.normalisation,
             "Classes": str(self.num_classes),
+            "Outputs left out as void": ", ".join(map(str, self.arguments.get("void_outputs", ()))),
             "Output stride": str(self.stride),
             "Training": f"{steps} steps" if steps is not None else "",
             "Written by": f"Terrazzo {self.terrazzo_version}, PyTorch {self.torch_version}",
         }
         return {name: value for name, value in facts.items() if value}
+
+    @property
+    def normalisation(self) -> str:
+        """What the network itself does to raw pixel values, in words."""
+        mean, std = (", ".join(f"{value:.6g}" for value in values) for values in (self.mean, self.std))
+        turned = ", then blue first" if self.arguments.get("bgr") else ""
+        return f"minus ({mean}), over ({std}), in pixel units{turned}"
 
     def to_bytes(self) -> bytes:
         """Return the content of `model.json`; numbers that JSON lacks (NaN, infinity) become null."""

@@ -26,8 +26,8 @@ def _heading(card: Card) -> str:
     return (
         f"# {card.architecture}: {card.num_classes} classes\n\n"
         f"A semantic segmentation model: {network}. It takes raw pixel values of {card.in_channels} channels "
-        f"({card.channel_order}), any height and width, normalises them itself (mean {_numbers(card.mean)}, "
-        f"std {_numbers(card.std)}, in pixel units) and gives a label to each pixel. Its logits have stride "
+        f"({card.channel_order}), any height and width, normalises them itself ({card.normalisation}) "
+        "and gives a label to each pixel. Its logits have stride "
         f"{card.stride}.\n\n"
         f"Written by Terrazzo {card.terrazzo_version} with PyTorch {card.torch_version}."
     )
@@ -120,7 +120,3 @@ def _one_line(value: Any) -> str:
 def _percent(value: Any) -> str:
     """Write a fraction as per cent; absent classes have no score."""
     return f"{100 * value:.1f} %" if isinstance(value, int | float) and math.isfinite(value) else "-"
-
-
-def _numbers(values: tuple[float, ...]) -> str:
-    return ", ".join(f"{value:.4g}" for value in values)

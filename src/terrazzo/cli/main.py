@@ -12,6 +12,7 @@ import typer
 from terrazzo import __version__
 from terrazzo.cli.demo import demo
 from terrazzo.cli.evaluate import evaluate
+from terrazzo.cli.import_model import import_model
 from terrazzo.cli.models import models
 from terrazzo.cli.output import INTERRUPTED
 from terrazzo.cli.predict import predict
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 for verb in (demo, train, evaluate, predict, models):
     app.command()(verb)
+app.command("import")(import_model)  # a verb that Python keeps for itself
 
 
 def _print_version(wanted: bool) -> None:

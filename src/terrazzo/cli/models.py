@@ -64,14 +64,15 @@ def _print_one(to: Console, summary: "ModelSummary") -> None:
     for title in ("output", "stride", "parameters", "MMACs"):
         table.add_column(title, justify="right")
     for stage in summary.stages:
-        shape = " x ".join(map(str, stage.shape))
+        shape = "" if stage.shape is None else " x ".join(map(str, stage.shape))
+        stride = "" if stage.stride is None else str(stage.stride)
         parameters = "" if stage.parameters is None else f"{stage.parameters:,}"
         macs = "" if stage.macs is None else f"{stage.macs / 1e6:,.0f}"
-        table.add_row(stage.name, shape, str(stage.stride), parameters, macs, style="dim" if not macs else "")
+        table.add_row(stage.name, shape, stride, parameters, macs, style="dim" if not macs else "")
     to.print(table)
-    height, width = summary.image_size
+    size = " x ".join(map(str, summary.image_size))
     to.print(
         f"{summary.parameters:,} parameters, {summary.macs / 1e9:.2f} GMACs and "
-        f"{summary.activation_bytes / 1e6:.0f} MB of float32 activations for one {height} x {width} image; "
+        f"{summary.activation_bytes / 1e6:.0f} MB of float32 activations for one {size} image; "
         f"logits at stride {summary.stride}"
     )

@@ -9,7 +9,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
@@ -28,6 +28,9 @@ class SegmentationDataset(ABC):
 
     kind: str
     """The name in `DATASETS`."""
+
+    known_labels: ClassVar[LabelMap | None] = None
+    """The label map, where every dataset of this kind has the same."""
 
     notes: tuple[str, ...] = ()
     """What a person should know of this data but need not fix; goes into the protocol of a score."""

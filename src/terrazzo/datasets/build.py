@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from terrazzo.core.errors import ConfigError, RequestError, unknown_name
+from terrazzo.core.labels import LabelMap
 from terrazzo.core.options import checked_options
 from terrazzo.datasets.base import SegmentationDataset, check_split
 from terrazzo.datasets.camvid import CamVid
@@ -50,6 +51,23 @@ def build_dataset(
         )
     checked = checked_options(DATASETS[kind], options, owner=f"dataset {kind!r}", reserved={"root", "split"})
     return DATASETS[kind](split=split, **place, **checked)
+
+
+def kind_labels(kind: str) -> LabelMap:
+    """Return the label map that every dataset of a kind has.
+
+    Raises:
+        RequestError: an unknown kind, or one whose labels differ from folder to folder.
+    """
+    if kind not in DATASETS:
+        raise unknown_name("dataset kind", kind, DATASETS)
+    labels = getattr(DATASETS[kind], "known_labels", None)
+    if labels is None:
+        raise RequestError(
+            f"The labels of a {kind!r} dataset are its own: give the path of its classes.json instead."
+        )
+    found: LabelMap = labels
+    return found
 
 
 def open_dataset(source: str | Path, *, split: str, **options: Any) -> SegmentationDataset:

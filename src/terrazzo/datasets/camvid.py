@@ -38,6 +38,7 @@ class CamVid(PairDataset):
     """CamVid as {train,val,test}/{images,masks}, or as the tutorial has it: train/ + trainannot/."""
 
     kind = "camvid"
+    known_labels = LABELS
 
     def __init__(self, root: str | Path, split: str = "train", *, cache: bool = False) -> None:
         """Find the pairs of a split and check them.

@@ -37,6 +37,7 @@ class Scenes(SegmentationDataset):
     """Generated street scenes; train, val and test are separate streams of the same world."""
 
     kind = "scenes"
+    known_labels = LABELS
 
     def __init__(
         self,

@@ -6,13 +6,14 @@ without numbers, so it takes neither memory nor arithmetic.
 Shapes: B images, C channels, H x W image size, K classes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from terrazzo.models.build import build_model
 from terrazzo.models.catalogue import MODELS
@@ -32,11 +33,12 @@ class Stage:
     name: str
     """Its attribute path in the model (`decoder.0`); `encoder[2]` is the third output of `encoder`."""
 
-    shape: tuple[int, ...]
-    """(C, h, w) of what leaves it; of several outputs the coarsest."""
+    shape: tuple[int, ...] | None
+    """(C, h, w) of what leaves it; of several outputs the coarsest; None for tokens, or where it does not run
+    (deep supervision runs in training only)."""
 
-    stride: int
-    """Image pixels per value of its output."""
+    stride: int | None
+    """Image pixels per value of its output; None where there is no map."""
 
     parameters: int | None
     """Learned numbers in it; None in the rows of single outputs (`encoder[2]`)."""
@@ -53,7 +55,7 @@ class ModelSummary:
     arguments: dict[str, Any]
     """What `build_model` was given."""
 
-    image_size: tuple[int, int]
+    image_size: tuple[int, ...]
     """(H, W), pixels."""
 
     stride: int
@@ -63,7 +65,7 @@ class ModelSummary:
     """Learned numbers; buffers are not counted."""
 
     macs: int
-    """Multiply-adds of all convolutions and linear layers, for one image; 2 MACs are about 2 FLOPs each."""
+    """Multiply-adds of convolutions, linear layers and attention, for one image: half of the FLOPs."""
 
     activation_bytes: int
     """Output of every layer together in float32, for one image: about what training keeps for backward."""
@@ -134,28 +136,31 @@ def describe(
     return summarise(model, size)
 
 
-def summarise(model: "SegmentationModel", size: tuple[int, int]) -> ModelSummary:
+def summarise(model: "SegmentationModel", size: tuple[int, ...]) -> ModelSummary:
     """Run one image of zeros through a network and count.
 
     Args:
         model: on any device; its mode and weights stay as they are.
-        size: (H, W) of the image, pixels.
+        size: (H, W) of the image, pixels; (D, H, W) of a volume.
 
     Raises:
         RequestError: the size is too small for the network.
     """
-    layers: dict[nn.Module, _Count] = {}
+    numbers: list[int] = []
     outputs: dict[nn.Module, Any] = {}
     parts = dict(_parts(model))
+    leaves = [module for module in model.modules() if not any(module.children())]
     training = model.training
     model.eval()
     with (
-        _hooks(model.modules(), _counter(layers)),
-        _hooks(parts.values(), _recorder(outputs)),
+        _hooks(leaves, lambda _module, output: numbers.append(_values(output))),
+        _hooks(parts.values(), outputs.__setitem__),
+        FlopCounterMode(display=False) as counter,
         torch.no_grad(),
     ):
         model(torch.zeros(1, model.in_channels, *size, device=model.normalize.mean.device))
     model.train(training)
+    flops = {name: sum(kinds.values()) for name, kinds in counter.get_flop_counts().items()}
     padded_height = -(-size[0] // model.multiple) * model.multiple
     return ModelSummary(
         architecture=model.architecture,
@@ -163,66 +168,42 @@ def summarise(model: "SegmentationModel", size: tuple[int, int]) -> ModelSummary
         image_size=size,
         stride=model.stride,
         parameters=_parameters(model),
-        macs=sum(count.macs for count in layers.values()),
-        activation_bytes=FLOAT32_BYTES * sum(count.outputs for count in layers.values()),
+        macs=counter.get_total_flops() // 2,
+        activation_bytes=FLOAT32_BYTES * sum(numbers),
         stages=tuple(
             stage
             for name, part in parts.items()
-            if part in outputs
-            for stage in _stages(name, part, outputs[part], layers, padded_height)
+            for stage in _stages(
+                Stage(
+                    name, None, None, _parameters(part), flops.get(f"{type(model).__name__}.{name}", 0) // 2
+                ),
+                _maps(outputs.get(part), 2 + model.sides),
+                padded_height,
+            )
         ),
     )
 
 
-@dataclass
-class _Count:
-    """What one layer did, summed over its calls."""
-
-    macs: int = 0
-    outputs: int = 0
-
-
-Hook = Callable[[nn.Module, Any, Any], None]
-
-
-def _counter(layers: dict[nn.Module, _Count]) -> Hook:
-    """Return a hook that counts the work of layers without children."""
-
-    def count(module: nn.Module, _inputs: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and not any(module.children()):
-            entry = layers.setdefault(module, _Count())
-            entry.macs += _macs(module, _inputs[0], output)
-            entry.outputs += output.numel()
-
-    return count
-
-
-def _macs(module: nn.Module, given: Tensor, output: Tensor) -> int:
-    """Return the multiply-adds of one call; 0 for layers that have none worth counting."""
-    if isinstance(module, nn.ConvTranspose2d):
-        return given.numel() * module.weight.numel() // module.in_channels
-    if isinstance(module, nn.Conv2d):
-        return output.numel() * module.weight.numel() // module.out_channels
-    if isinstance(module, nn.Linear):
-        return output.numel() * module.in_features
-    return 0
-
-
-def _recorder(outputs: dict[nn.Module, Any]) -> Hook:
-    def record(module: nn.Module, _inputs: Any, output: Any) -> None:
-        outputs[module] = output
-
-    return record
-
-
 @contextmanager
-def _hooks(modules: Any, hook: Hook) -> Iterator[None]:
+def _hooks(modules: Iterable[nn.Module], record: Callable[[nn.Module, Any], Any]) -> Iterator[None]:
+    """Call `record(module, output)` whenever one of the modules has run."""
+
+    def hook(module: nn.Module, _inputs: Any, output: Any) -> None:
+        record(module, output)
+
     handles: list[RemovableHandle] = [module.register_forward_hook(hook) for module in modules]
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _values(output: Any) -> int:
+    """Return how many numbers a layer put out."""
+    if isinstance(output, Tensor):
+        return output.numel()
+    return sum(_values(packed) for packed in output) if isinstance(output, list | tuple) else 0
 
 
 def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -234,24 +215,25 @@ def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield name, child
 
 
-def _stages(
-    name: str, part: nn.Module, output: Any, layers: dict[nn.Module, _Count], height: int
-) -> list[Stage]:
+def _stages(total: Stage, maps: list[Tensor], height: int) -> list[Stage]:
     """Return the row of one part, and one for each of its outputs where there are several."""
-    macs = sum(layers[module].macs for module in part.modules() if module in layers)
-    maps = [(tuple(entry.shape[1:]), height // entry.shape[2]) for entry in _maps(output)]
-    shape, stride = max(maps, key=lambda entry: entry[1])
-    total = Stage(name, shape, stride, _parameters(part), macs)
-    if len(maps) == 1:
+    if not maps:
         return [total]
-    return [total, *(Stage(f"{name}[{i}]", *entry, None, None) for i, entry in enumerate(maps))]
+    shapes = [(tuple(entry.shape[1:]), height // entry.shape[2]) for entry in maps]
+    shape, stride = max(shapes, key=lambda entry: entry[1])
+    row = replace(total, shape=shape, stride=stride)
+    if len(maps) == 1:
+        return [row]
+    return [row, *(Stage(f"{total.name}[{i}]", *entry, None, None) for i, entry in enumerate(shapes))]
 
 
-def _maps(output: Any) -> list[Tensor]:
+def _maps(output: Any, dimensions: int) -> list[Tensor]:
     """Return the feature maps in a part's output, whatever it is packed in."""
     if isinstance(output, Tensor):
-        return [output] if output.ndim == 4 else []
-    return [entry for packed in output for entry in _maps(packed)]
+        return [output] if output.ndim == dimensions and output.is_floating_point() else []
+    if isinstance(output, list | tuple):
+        return [entry for packed in output for entry in _maps(packed, dimensions)]
+    return []
 
 
 def _parameters(module: nn.Module) -> int:

@@ -43,7 +43,14 @@ def _name(module: nn.Module) -> str:
         if name in MODULES:
             return name
     given = f"{type(module).__module__}.{type(module).__qualname__}"
-    raise RequestError(
-        f"No translation for a {given}; there is one for: {', '.join(sorted(MODULES))}. "
-        "Weights in the layout of an original repository are read by from_file."
-    )
+    refuse_unknown(given)
+    return given
+
+
+def refuse_unknown(name: str) -> None:
+    """Raise RequestError where a `library.Class` is not in MODULES."""
+    if name not in MODULES:
+        raise RequestError(
+            f"No translation for a {name}; there is one for: {', '.join(sorted(MODULES))}. "
+            "Weights in the layout of an original repository are read by from_file."
+        )
