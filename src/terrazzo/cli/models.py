@@ -1,5 +1,6 @@
 """`terrazzo models`: the architectures, or one of them in detail."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,10 @@ def models(
     classes: Annotated[int, typer.Option(help="Number of classes.")] = 19,
     channels: Annotated[int, typer.Option(help="Image channels.")] = 3,
     encoder: Annotated[str | None, typer.Option(help="A timm encoder.")] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw NAME: its maps, what feeds which, and its receptive field."),
+    ] = None,
     json: JsonOption = None,
 ) -> None:
     """List the architectures, or show one model's stages, parameters, MACs and memory."""
@@ -26,13 +31,34 @@ def models(
 
     to, pixels = console(), _size(size)
     if name is None:
+        if figure is not None:
+            raise RequestError("--figure draws one model: give its NAME, for instance `terrazzo models fpn`.")
         entries = list_models(num_classes=classes, in_channels=channels, size=pixels)
         _print_list(to, entries, size)
         write_json(json, [entry.to_json() for entry in entries])
         return
     summary = describe(name, size=pixels, num_classes=classes, in_channels=channels, encoder=encoder)
     _print_one(to, summary)
+    if figure is not None:
+        _draw(figure, summary)
+        to.print(f"Figure: {figure}")
     write_json(json, summary.to_json())
+
+
+def _draw(path: Path, summary: "ModelSummary") -> None:
+    from terrazzo.figures import draw_architecture
+    from terrazzo.models import MODELS, build_model
+    from terrazzo.models.receptive_field import measure_receptive_field
+    from terrazzo.models.wiring import trace_wiring
+
+    height, width = summary.image_size
+    model = build_model(summary.architecture, **summary.arguments)
+    draw_architecture(
+        path,
+        trace_wiring(model, (height, width)),
+        measure_receptive_field(model, (height, width)),
+        title=MODELS[summary.architecture].title,
+    )
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 Nothing here computes a score; matplotlib, Pillow and jinja2 are imported by the functions that need them.
 """
 
+from terrazzo.figures.architecture import draw_architecture
 from terrazzo.figures.charts import class_bars, confusion_heat_map, training_curves
 from terrazzo.figures.embed import fit_mask, fit_photo, mask_uri, photo_uri
 from terrazzo.figures.page import render
@@ -13,6 +14,7 @@ __all__ = [
     "as_rgb",
     "class_bars",
     "confusion_heat_map",
+    "draw_architecture",
     "error_map",
     "fit_mask",
     "fit_photo",

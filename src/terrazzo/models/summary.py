@@ -147,14 +147,13 @@ def summarise(model: "SegmentationModel", size: tuple[int, ...]) -> ModelSummary
         RequestError: the size is too small for the network.
     """
     numbers: list[int] = []
-    outputs: dict[nn.Module, Any] = {}
-    parts = dict(_parts(model))
+    parts = stage_modules(model)
     leaves = [module for module in model.modules() if not any(module.children())]
     training = model.training
     model.eval()
     with (
         _hooks(leaves, lambda _module, output: numbers.append(_values(output))),
-        _hooks(parts.values(), outputs.__setitem__),
+        record_outputs(parts.values()) as outputs,
         FlopCounterMode(display=False) as counter,
         torch.no_grad(),
     ):
@@ -177,7 +176,7 @@ def summarise(model: "SegmentationModel", size: tuple[int, ...]) -> ModelSummary
                 Stage(
                     name, None, None, _parameters(part), flops.get(f"{type(model).__name__}.{name}", 0) // 2
                 ),
-                _maps(outputs.get(part), 2 + model.sides),
+                feature_maps(outputs.get(part), 2 + model.sides),
                 padded_height,
             )
         ),
@@ -206,6 +205,19 @@ def _values(output: Any) -> int:
     return sum(_values(packed) for packed in output) if isinstance(output, list | tuple) else 0
 
 
+@contextmanager
+def record_outputs(modules: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Any]]:
+    """Yield a dict that holds, once they have run, what each of the modules put out last."""
+    outputs: dict[nn.Module, Any] = {}
+    with _hooks(modules, outputs.__setitem__):
+        yield outputs
+
+
+def stage_modules(model: nn.Module) -> dict[str, nn.Module]:
+    """Return the parts that make the rows of a summary, by their path in the model."""
+    return dict(_parts(model))
+
+
 def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Yield the rows of the table: children, and the entries of those that hold lists."""
     for name, child in model.named_children():
@@ -227,12 +239,12 @@ def _stages(total: Stage, maps: list[Tensor], height: int) -> list[Stage]:
     return [row, *(Stage(f"{total.name}[{i}]", *entry, None, None) for i, entry in enumerate(shapes))]
 
 
-def _maps(output: Any, dimensions: int) -> list[Tensor]:
+def feature_maps(output: Any, dimensions: int) -> list[Tensor]:
     """Return the feature maps in a part's output, whatever it is packed in."""
     if isinstance(output, Tensor):
         return [output] if output.ndim == dimensions and output.is_floating_point() else []
     if isinstance(output, list | tuple):
-        return [entry for packed in output for entry in _maps(packed, dimensions)]
+        return [entry for packed in output for entry in feature_maps(packed, dimensions)]
     return []
 
 
