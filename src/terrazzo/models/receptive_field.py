@@ -36,7 +36,7 @@ class ReceptiveField:
     """Height and width in pixels of the smallest box around all pixels with any gradient."""
 
     effective: int
-    """Side in pixels of the smallest square around the field's centre of gravity that holds 95.45 % of the gradient."""
+    """Side in pixels of the smallest square around the centre of gravity with 95.45 % of the gradient."""
 
     @property
     def whole_image(self) -> bool:
@@ -117,5 +117,4 @@ def _effective(gradient_HW: NDArray[np.float32]) -> int:
     distance_HW = np.maximum(abs(rows_HW - row), abs(columns_HW - column))
     held = np.cumsum(np.bincount(distance_HW.ravel(), weights=gradient_HW.ravel()))
     radius = int(np.searchsorted(held, EFFECTIVE_SHARE * held[-1]))
-    side: int = min(2 * radius + 1, *gradient_HW.shape)
-    return side
+    return min(2 * radius + 1, max(_extent(gradient_HW)))  # beyond the extent there is nothing to hold
