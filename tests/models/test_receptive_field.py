@@ -45,7 +45,8 @@ def test_measure__extent_is_that_of_the_kernels(layers: list[nn.Module], stride:
 def test_measure__effective_side_holds_the_share_of_the_gradient() -> None:
     layer = conv(1, 2)
     with torch.no_grad():
-        layer.weight.fill_(0.0001)
+        layer.weight[0].fill_(0.0001)  # class 1 counts negatively: alike, they would cancel
+        layer.weight[1].fill_(0.0003)
         layer.weight[0, :, 1, 1] = 1.0
     assert measure_receptive_field(Stack(layer), (64, 64)).effective == 1
     with torch.no_grad():
