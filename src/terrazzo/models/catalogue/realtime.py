@@ -5,6 +5,54 @@ from typing import TYPE_CHECKING
 from terrazzo.models.catalogue.entry import Architecture
 
 if TYPE_CHECKING:
-    pass
+    from terrazzo.models.catalogue.entry import Network
 
-REAL_TIME: dict[str, Architecture] = {}
+
+def _bisenet() -> "Network":
+    from terrazzo.models.bisenet import BiSeNet
+
+    return BiSeNet
+
+
+def _bisenetv2() -> "Network":
+    from terrazzo.models.bisenetv2 import BiSeNetV2
+
+    return BiSeNetV2
+
+
+def _fastscnn() -> "Network":
+    from terrazzo.models.fastscnn import FastSCNN
+
+    return FastSCNN
+
+
+REAL_TIME: dict[str, Architecture] = {
+    "bisenet": Architecture(
+        title="BiSeNet: a wide path for detail beside a deep one for context, on any timm encoder",
+        paper=(
+            "Yu, Wang, Peng, Gao, Yu, Sang: BiSeNet: Bilateral Segmentation Network for Real-time Semantic "
+            "Segmentation, https://arxiv.org/abs/1808.00897"
+        ),
+        year=2018,
+        load=_bisenet,
+        encoder="resnet18",
+    ),
+    "bisenetv2": Architecture(
+        title="BiSeNet V2: detail and semantic branch, each guiding the other",
+        paper=(
+            "Yu, Gao, Wang, Yu, Shen, Sang: BiSeNet V2: Bilateral Network with Guided Aggregation for "
+            "Real-time Semantic Segmentation, https://arxiv.org/abs/2004.02147"
+        ),
+        year=2021,
+        load=_bisenetv2,
+    ),
+    "fastscnn": Architecture(
+        title="Fast-SCNN: two branches that share their first layers, about a million parameters",
+        paper=(
+            "Poudel, Liwicki, Cipolla: Fast-SCNN: Fast Semantic Segmentation Network, "
+            "https://arxiv.org/abs/1902.04502"
+        ),
+        year=2019,
+        load=_fastscnn,
+    ),
+}

@@ -27,5 +27,20 @@ class Layout:
     hold num_classes as the number of outputs, and the repository's own image convention."""
 
 
-LAYOUTS: dict[str, Layout] = {}
+def _bisenetv2() -> "Translate":
+    from terrazzo.models.foreign.layouts.bisenetv2 import translate
+
+    return translate
+
+
+def _fastscnn() -> "Translate":
+    from terrazzo.models.foreign.layouts.fastscnn import translate
+
+    return translate
+
+
+LAYOUTS: dict[str, Layout] = {
+    "bisenetv2": Layout("CoinCheung/BiSeNet", "MIT", _bisenetv2),
+    "fastscnn": Layout("Tramac/Fast-SCNN-pytorch", "Apache-2.0", _fastscnn),
+}
 """Name, that of our architecture, -> layout."""
