@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 GROUPS_READY = $(VENV)/.ready-$(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench torture wheel clean
+.PHONY: help demo test check format bench zoo torture wheel clean
 
 help:
 	@echo "make demo     install, train on the built-in scenes, score, predict, report (about 6 minutes)"
@@ -13,6 +13,7 @@ help:
 	@echo "make check    format, lint, types, import order"
 	@echo "make format   write the format"
 	@echo "make bench    side-by-side measurements into benchmarks/results (an hour, on a quiet machine)"
+	@echo "make zoo      train every architecture for a moment, write docs/zoo.md (half an hour)"
 	@echo "make wheel    build the wheel, install it into a clean environment, run its demo"
 	@echo "make torture  the tests that take minutes"
 
@@ -58,6 +59,9 @@ format: $(call GROUPS_READY,dev)
 bench: $(call GROUPS_READY,bench)
 	$(BIN)/python -m benchmarks.train_speed
 	$(BIN)/python -m benchmarks.ten_minutes
+
+zoo: $(call GROUPS_READY,bench)
+	$(BIN)/python -m benchmarks.zoo
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
