@@ -110,7 +110,9 @@ def test_upernet__uses_levels_from_stride_4_and_any_number_of_them() -> None:
     options = {**SMALL_RESNET, "out_indices": [0, 1, 2, 3]}
     model = upernet(encoder="resnet10t", encoder_options=options).eval()
     assert (model.multiple, len(model.lateral)) == (16, 2)
-    assert model(torch.zeros(1, 3, 64, 96)).logits.shape == (1, 3, 16, 24)
+    logits = model.logits(torch.zeros(1, 3, 64, 96))
+    assert isinstance(logits, Tensor)
+    assert logits.shape == (1, 3, 16, 24)
 
 
 def test_upernet__drops_maps_in_training_only() -> None:
