@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from terrazzo.core.errors import RequestError, closest
 from terrazzo.models.layers import initialise
+from terrazzo.models.mit import MIT, in_timm, refuse_download
 from terrazzo.models.weights import cached_or_reachable, weights_file
 
 
@@ -68,7 +69,8 @@ def build_encoder(
     Random weights: convolutions are initialised by `initialise`, the rest as timm does.
 
     Args:
-        name: any timm architecture with a pyramid, with or without a weight tag (`resnet18.a1_in1k`).
+        name: any timm architecture with a pyramid, with or without a weight tag (`resnet18.a1_in1k`), or one
+            of MIT (`mit_b0`).
         in_channels: C; timm adapts pretrained first layers to any number.
         pretrained: True for timm's default weights (from the local cache, or downloaded), or the path of a
             .safetensors file with the weights of the whole timm network.
@@ -79,8 +81,11 @@ def build_encoder(
         RequestError: an unknown or unsuitable name, an option that the network does not have, or weights
             that cannot be had.
     """
-    arguments = {"in_chans": in_channels, **(options or {}), **weight_arguments(name, pretrained)}
-    body = _timm_pyramid(name, arguments)
+    if pretrained is True:
+        refuse_download(name)
+    timm_name, timm_options = in_timm(name, options or {})
+    arguments = {"in_chans": in_channels, **timm_options, **weight_arguments(timm_name, pretrained)}
+    body = _timm_pyramid(timm_name, arguments)
     if not pretrained:
         initialise(body)
     mean, std = pixel_statistics(body.pretrained_cfg, in_channels) if pretrained else (None, None)
@@ -109,7 +114,7 @@ def _require_known(name: str) -> None:
     import timm
 
     if not timm.is_model(name):
-        match = closest(name, timm.list_models())
+        match = closest(name, [*timm.list_models(), *MIT])
         hint = f"did you mean {match!r}? " if match else ""
         raise RequestError(
             f"Unknown encoder {name!r}: {hint}"

@@ -26,6 +26,12 @@ def _unet_timm() -> "Network":
     return UNetTimm
 
 
+def _upernet() -> "Network":
+    from terrazzo.models.upernet import UPerNet
+
+    return UPerNet
+
+
 _UNET_PAPER = (
     "Ronneberger, Fischer, Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation, "
     "https://arxiv.org/abs/1505.04597"
@@ -54,5 +60,17 @@ CLASSIC: dict[str, Architecture] = {
         year=2015,
         load=_unet_timm,
         encoder="resnet18",
+    ),
+    # ConvNeXt-T rather than the paper's ResNet-50: new backbones are published with this decoder (this one in
+    # the ConvNeXt paper, table 4), and it takes any image size, unlike those with windows of attention.
+    "upernet": Architecture(
+        title="UPerNet: pyramid pooling, a feature pyramid, and the fusion of its levels",
+        paper=(
+            "Xiao, Liu, Zhou, Jiang, Sun: Unified Perceptual Parsing for Scene Understanding, "
+            "https://arxiv.org/abs/1807.10221"
+        ),
+        year=2018,
+        load=_upernet,
+        encoder="convnext_tiny",
     ),
 }
