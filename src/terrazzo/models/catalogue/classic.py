@@ -14,6 +14,12 @@ def _fpn() -> "Network":
     return FPN
 
 
+def _linknet() -> "Network":
+    from terrazzo.models.linknet import LinkNet
+
+    return LinkNet
+
+
 def _unet() -> "Network":
     from terrazzo.models.unet import UNet
 
@@ -24,6 +30,18 @@ def _unet_timm() -> "Network":
     from terrazzo.models.unet_timm import UNetTimm
 
     return UNetTimm
+
+
+def _unetplusplus() -> "Network":
+    from terrazzo.models.unetplusplus import UNetPlusPlus
+
+    return UNetPlusPlus
+
+
+def _vnet() -> "Network":
+    from terrazzo.models.vnet import VNet
+
+    return VNet
 
 
 _UNET_PAPER = (
@@ -42,6 +60,16 @@ CLASSIC: dict[str, Architecture] = {
         load=_fpn,
         encoder="resnet50",
     ),
+    "linknet": Architecture(
+        title="LinkNet: narrow decoder blocks, the encoder's features added to them",
+        paper=(
+            "Chaurasia, Culurciello: LinkNet: Exploiting Encoder Representations for Efficient Semantic "
+            "Segmentation, https://arxiv.org/abs/1707.03718"
+        ),
+        year=2017,
+        load=_linknet,
+        encoder="resnet18",
+    ),
     "unet": Architecture(
         title="U-Net as it is taught: two convolutions per level, padded, with batch norm",
         paper=_UNET_PAPER,
@@ -54,5 +82,24 @@ CLASSIC: dict[str, Architecture] = {
         year=2015,
         load=_unet_timm,
         encoder="resnet18",
+    ),
+    "unetplusplus": Architecture(
+        title="U-Net++: nested, dense skips and deep supervision on any timm encoder",
+        paper=(
+            "Zhou, Siddiquee, Tajbakhsh, Liang: UNet++: A Nested U-Net Architecture for Medical Image "
+            "Segmentation, https://arxiv.org/abs/1807.10165"
+        ),
+        year=2018,
+        load=_unetplusplus,
+        encoder="resnet18",
+    ),
+    "vnet": Architecture(
+        title="V-Net: residual stages of large convolutions, for volumes or images",
+        paper=(
+            "Milletari, Navab, Ahmadi: V-Net: Fully Convolutional Neural Networks for Volumetric Medical "
+            "Image Segmentation, https://arxiv.org/abs/1606.04797"
+        ),
+        year=2016,
+        load=_vnet,
     ),
 }
