@@ -10,5 +10,35 @@ if TYPE_CHECKING:
 
     Translate = Callable[[nn.Module], Translation]
 
-MODULES: dict[str, "Callable[[], Translate]"] = {}
+
+def _smp_fpn() -> "Translate":
+    from terrazzo.models.foreign.modules.smp_fpn import translate_fpn
+
+    return translate_fpn
+
+
+def _smp_linknet() -> "Translate":
+    from terrazzo.models.foreign.modules.smp_linknet import translate_linknet
+
+    return translate_linknet
+
+
+def _smp_unet() -> "Translate":
+    from terrazzo.models.foreign.modules.smp_unet import translate_unet
+
+    return translate_unet
+
+
+def _smp_unet_plus_plus() -> "Translate":
+    from terrazzo.models.foreign.modules.smp_unet import translate_unet_plus_plus
+
+    return translate_unet_plus_plus
+
+
+MODULES: dict[str, "Callable[[], Translate]"] = {
+    "segmentation_models_pytorch.FPN": _smp_fpn,
+    "segmentation_models_pytorch.Linknet": _smp_linknet,
+    "segmentation_models_pytorch.Unet": _smp_unet,
+    "segmentation_models_pytorch.UnetPlusPlus": _smp_unet_plus_plus,
+}
 """`library.Class` -> a function that imports and returns the translating function."""
