@@ -12,12 +12,15 @@ from terrazzo.kernels import upsample_argmax
 @settings(deadline=None, max_examples=40)
 @given(
     seed=st.integers(0, 1000),
-    size=st.tuples(st.integers(1, 17), st.integers(1, 17)),
+    size=st.one_of(
+        st.tuples(st.integers(1, 17), st.integers(1, 17)),
+        st.tuples(st.integers(1, 6), st.integers(1, 7), st.integers(1, 8)),  # volumes
+    ),
     stride=st.sampled_from([1, 2, 4, 8]),
     align_corners=st.booleans(),
 )
 def test_upsample_argmax__equals_interpolate_then_argmax(
-    seed: int, size: tuple[int, int], stride: int, align_corners: bool
+    seed: int, size: tuple[int, ...], stride: int, align_corners: bool
 ) -> None:
     generator = torch.Generator().manual_seed(seed)
     logits = torch.randn(2, 5, *logits_size(size, stride), generator=generator)
@@ -27,6 +30,11 @@ def test_upsample_argmax__equals_interpolate_then_argmax(
     reached = full.gather(1, labels.long().unsqueeze(1)).squeeze(1)
     torch.testing.assert_close(reached, full.amax(dim=1), atol=1e-5, rtol=1e-5)
     assert labels.dtype == torch.uint8
+
+
+def test_upsample_argmax__of_a_volume_is_that_of_its_voxels() -> None:
+    logits = torch.randn(2, 7, 3, 4, 5)
+    assert torch.equal(upsample_argmax(logits, (3, 4, 5), stride=1), logits.argmax(dim=1).to(torch.uint8))
 
 
 def test_upsample_argmax__does_not_depend_on_the_batch() -> None:

@@ -14,12 +14,15 @@ from terrazzo.core.errors import DataError
 from terrazzo.core.prediction import logits_size, upsample
 from terrazzo.kernels import upsample_cross_entropy
 
-SIZES = st.tuples(st.integers(1, 13), st.integers(1, 13))
+SIZES = st.one_of(
+    st.tuples(st.integers(1, 13), st.integers(1, 13)),
+    st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 7)),  # volumes
+)
 VOIDS = st.sampled_from(["none", "some", "most", "one image"])
 
 
 def example(
-    seed: int, size: tuple[int, int], stride: int, *, void: str = "none", batch: int = 2, classes: int = 4
+    seed: int, size: tuple[int, ...], stride: int, *, void: str = "none", batch: int = 2, classes: int = 4
 ) -> tuple[Tensor, Tensor]:
     """Return random logits that want a gradient, and labels."""
     generator = torch.Generator().manual_seed(seed)
@@ -48,7 +51,7 @@ def gradient_of(loss: Tensor, logits: Tensor) -> Tensor:
 )
 def test_upsample_cross_entropy__equals_interpolate_then_loss(
     seed: int,
-    size: tuple[int, int],
+    size: tuple[int, ...],
     stride: int,
     void: str,
     align_corners: bool,
@@ -74,6 +77,22 @@ def test_upsample_cross_entropy__worked_by_hand() -> None:
     assert loss.item() == pytest.approx((math.log(2) + math.log(4)) / 2)
     weighted = upsample_cross_entropy(logits, target, stride=1, weight=[1.0, 3.0])
     assert weighted.item() == pytest.approx((math.log(2) + 3 * math.log(4)) / 4)
+
+
+def test_upsample_cross_entropy__of_a_volume_is_that_of_its_voxels() -> None:
+    logits = torch.randn(2, 3, 4, 5, 6, requires_grad=True)
+    target = torch.randint(3, (2, 4, 5, 6))
+    target[:, 1] = 255
+    loss = upsample_cross_entropy(logits, target, stride=1)
+    expected = F.cross_entropy(logits, target, ignore_index=255)
+    torch.testing.assert_close(loss, expected)
+    torch.testing.assert_close(gradient_of(loss, logits), gradient_of(expected, logits))
+
+
+@pytest.mark.parametrize("target", [(2, 4, 5), (2, 4, 5, 6, 1), (1, 4, 5, 6)])
+def test_upsample_cross_entropy__refuses_the_target_of_other_dimensions(target: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"or \(B, D, H, W\) for \(B, K, d, h, w\)"):
+        upsample_cross_entropy(torch.zeros(2, 3, 4, 5, 6), torch.zeros(target).long(), stride=1)
 
 
 @given(seed=st.integers(0, 1000), stride=st.sampled_from([1, 2, 4]))

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from terrazzo.core.errors import DataError
+from terrazzo.core.prediction import logits_size, upsample
 from terrazzo.losses.region import dice
 
 LOGITS = torch.tensor([[[[log(1.0), log(6.0)]], [[log(3.0), log(2.0)]]]])
@@ -38,6 +39,22 @@ def test_dice__sums_over_the_batch_before_it_divides() -> None:
     target = torch.tensor([[[1, 1]], [[1, 255]]])
     # Class 1: P.Y = 1 + 3/4, |P| = 1 + 3/4, |Y| = 3.
     assert dice(logits, target, stride=1).item() == pytest.approx(1 - 3.5 / 4.75)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_dice__of_a_volume_is_written_out(stride: int) -> None:
+    size = (3, 4, 5)
+    logits = torch.randn(2, 3, *logits_size(size, stride), requires_grad=True)
+    target = torch.randint(3, (2, *size))
+    target[:, 1] = 255
+    valid = target != 255
+    probs = upsample(logits, size, stride=stride).softmax(dim=1).movedim(1, -1)[valid]
+    truth = torch.nn.functional.one_hot(target[valid], 3)
+    expected = (1 - 2 * (probs * truth).sum(0) / (probs.sum(0) + truth.sum(0))).mean()
+    loss = dice(logits, target, stride=stride)
+    torch.testing.assert_close(loss, expected)
+    gradients = [torch.autograd.grad(value, logits)[0] for value in (loss, expected)]
+    torch.testing.assert_close(*gradients)
 
 
 def test_dice__of_a_perfect_answer_is_zero() -> None:

@@ -4,6 +4,7 @@ A test module subclasses `ModelContract` once per architecture (with a small enc
 gets all of it. Nothing here knows which architecture it looks at.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,16 +20,16 @@ from terrazzo.losses.combined import CombinedLoss, WeightedLoss
 from terrazzo.losses.pixel import cross_entropy
 from terrazzo.models import MODELS, build_model
 from terrazzo.models.base import SegmentationModel
-from terrazzo.models.pixels import IMAGENET_MEAN
+from terrazzo.models.pixels import IMAGENET_MEAN, crop
 
 ODD_SIZES = [(97, 131), (33, 33)]
 SEED = 0
 
 
-def images(batch: int, channels: int, height: int, width: int) -> Tensor:
-    """Return random uint8 images."""
+def images(batch: int, channels: int, *size: int) -> Tensor:
+    """Return random uint8 images, or volumes."""
     generator = torch.Generator().manual_seed(SEED)
-    return torch.randint(256, (batch, channels, height, width), generator=generator, dtype=torch.uint8)
+    return torch.randint(256, (batch, channels, *size), generator=generator, dtype=torch.uint8)
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,13 @@ class ModelContract:
     needs_two_images: ClassVar[bool] = False
     """Batch norm after a global average forbids to train on a batch of one."""
 
+    sides: ClassVar[int] = 2
+    """Dimensions of an image; 3 for a network that takes volumes."""
+
+    def size(self, height: int, width: int) -> tuple[int, ...]:
+        """Return a size to test at; that of a volume is small, for its convolutions are dear."""
+        return (height, width) if self.sides == 2 else (33, 33 + height % 16, 33 + width % 16)
+
     def build(self, in_channels: int = 3, seed: int = SEED) -> SegmentationModel:
         torch.manual_seed(seed)
         return build_model(
@@ -107,17 +115,18 @@ class ModelContract:
             assert count / 1e6 == pytest.approx(paper.millions, rel=0.02)
 
     @pytest.mark.parametrize("channels", [1, 3, 5])
-    @pytest.mark.parametrize("size", ODD_SIZES)
+    @pytest.mark.parametrize("sides", ODD_SIZES)
     def test_forward_and_backward_at_any_size_and_channels(
-        self, channels: int, size: tuple[int, int]
+        self, channels: int, sides: tuple[int, int]
     ) -> None:
         model = self.build(channels)
+        size = self.size(*sides)
         prediction = model(images(2, channels, *size))
         assert isinstance(prediction, Prediction)
         assert (prediction.stride, prediction.size) == (self.stride, size)
         assert prediction.logits.shape == (2, self.num_classes, *logits_size(size, self.stride))
         assert prediction.full_size().shape == (2, self.num_classes, *size)
-        target = (torch.arange(size[1]) // 16 % self.num_classes).to(torch.uint8).expand(2, *size)
+        target = (torch.arange(size[-1]) // 16 % self.num_classes).to(torch.uint8).expand(2, *size)
         loss, _ = CombinedLoss([WeightedLoss("cross_entropy", 1.0, cross_entropy)])(prediction, target)
         torch.autograd.backward(loss)
         missing = [name for name, p in model.named_parameters() if p.grad is None]
@@ -128,20 +137,20 @@ class ModelContract:
         model = self.build()
         if self.needs_two_images:
             with pytest.raises(RequestError, match="normalises a global average"):
-                model(images(1, 3, 33, 33))
+                model(images(1, 3, *self.size(33, 33)))
         else:
-            assert torch.isfinite(model(images(1, 3, 33, 33)).logits).all()
+            assert torch.isfinite(model(images(1, 3, *self.size(33, 33))).logits).all()
 
     def test_first_loss_is_near_that_of_a_guess(self) -> None:
         model = self.build()
-        loss = cross_entropy(
-            model(images(2, 3, 64, 64)).logits, torch.zeros(2, 64, 64, dtype=torch.uint8), stride=self.stride
-        )
+        size = self.size(64, 64)
+        target = torch.zeros(2, *size, dtype=torch.uint8)
+        loss = cross_entropy(model(images(2, 3, *size)).logits, target, stride=self.stride)
         assert loss.item() == pytest.approx(np.log(self.num_classes), rel=0.3)
 
     def test_auxiliary_outputs_are_for_training_only(self) -> None:
         model = self.build()
-        size = (64, 96)
+        size = self.size(64, 96)
         for output in model(images(2, 3, *size)).auxiliary:
             assert output.logits.shape == (2, self.num_classes, *logits_size(size, output.stride))
             assert output.weight > 0
@@ -149,7 +158,7 @@ class ModelContract:
 
     def test_evaluating_twice_gives_the_same_bits(self) -> None:
         model = self.build().eval()
-        image = images(2, 3, 97, 131)
+        image = images(2, 3, *self.size(97, 131))
         with torch.no_grad():
             assert torch.equal(model(image).logits, model(image).logits)
 
@@ -163,14 +172,14 @@ class ModelContract:
         assert model.architecture == self.name
         rebuilt = build_model(model.architecture, **model.arguments).eval()
         rebuilt.load_state_dict(load(save(model.state_dict())))
-        image = images(1, 3, 64, 96)
+        image = images(1, 3, *self.size(64, 96))
         with torch.no_grad():
             assert torch.equal(model(image).logits, rebuilt(image).logits)
         assert rebuilt.arguments == model.arguments
 
     def test_dtypes_of_the_image_agree(self) -> None:
         model = self.build().eval()
-        image = images(1, 3, 64, 64)
+        image = images(1, 3, *self.size(64, 64))
         with torch.no_grad():
             expected = model(image).logits
             for dtype in (torch.uint16, torch.float32, torch.float64):
@@ -178,51 +187,44 @@ class ModelContract:
 
     def test_padding_with_the_mean_changes_nothing_inside(self) -> None:
         model = self.build().eval()
-        height, width = 97, 131
-        image = images(1, 3, height, width).float()
-        padded = (
-            torch.tensor(IMAGENET_MEAN)
-            .view(1, 3, 1, 1)
-            .repeat(
-                1,
-                1,
-                -(-height // model.multiple) * model.multiple,
-                -(-width // model.multiple) * model.multiple,
-            )
-        )
-        padded[..., :height, :width] = image
+        size = self.size(97, 131)
+        image = images(1, 3, *size).float()
+        multiples = [-(-side // model.multiple) * model.multiple for side in size]
+        mean = torch.tensor(IMAGENET_MEAN).view(1, 3, *(1 for _ in size))
+        padded = mean.repeat(1, 1, *multiples)
+        crop(padded, size).copy_(image)
         with torch.no_grad():
             whole = model(padded)
             inside = model(image).logits
-        h, w = inside.shape[-2:]
-        torch.testing.assert_close(whole.logits[..., :h, :w], inside, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(crop(whole.logits, inside.shape[2:]), inside, atol=1e-5, rtol=1e-5)
 
     def test_an_image_does_not_depend_on_its_batch(self) -> None:
         model = self.build().eval()
-        batch = images(3, 3, 64, 64)
+        batch = images(3, 3, *self.size(64, 64))
         with torch.no_grad():
             torch.testing.assert_close(
                 model(batch).logits[1:2], model(batch[1:2]).logits, atol=1e-5, rtol=1e-5
             )
 
     def test_works_in_bfloat16_and_channels_last(self) -> None:
-        model = self.build().eval().to(memory_format=torch.channels_last)
-        image = images(2, 3, 64, 64)
+        channels_last = torch.channels_last if self.sides == 2 else torch.channels_last_3d
+        model = self.build().eval().to(memory_format=channels_last)
+        image = images(2, 3, *self.size(64, 64))
         with torch.no_grad():
             expected = model(image).logits
             with torch.autocast("cpu", torch.bfloat16):
-                narrow = model(image.contiguous(memory_format=torch.channels_last)).logits
+                narrow = model(image.contiguous(memory_format=channels_last)).logits
         assert narrow.dtype == torch.bfloat16
         # Deep networks multiply the roundings of their layers: compared by their spread, not by the worst.
         assert (narrow.float() - expected).std() < 0.1 * expected.std()
 
     def test_exports_for_any_batch_and_size(self) -> None:
         model = self.build().eval()
-        batch, height, width = (torch.export.Dim.DYNAMIC,) * 3
-        shapes = ({0: batch, 2: height, 3: width},)
-        program = torch.export.export(model, (images(2, 3, 97, 131),), dynamic_shapes=shapes).module()
-        for shape in [(2, 3, 97, 131), (1, 3, 64, 64), (3, 3, 50, 203)]:
-            image = images(*shape)
+        shapes = (dict.fromkeys([0, *range(2, 2 + self.sides)], torch.export.Dim.DYNAMIC),)
+        image = images(2, 3, *self.size(97, 131))
+        program = torch.export.export(model, (image,), dynamic_shapes=shapes).module()
+        for batch, height, width in [(2, 97, 131), (1, 64, 64), (3, 50, 203)]:
+            image = images(batch, 3, *self.size(height, width))
             with torch.no_grad():
                 exported, expected = program(image), model(image)
             assert (exported.stride, exported.size) == (expected.stride, expected.size)
@@ -230,12 +232,13 @@ class ModelContract:
 
     def test_refuses_other_channels_and_tiny_images(self) -> None:
         model = self.build()
-        with pytest.raises(
-            RequestError, match=r"images are \(2, 5, 64, 64\); this model takes \(B, 3, H, W\)"
-        ):
-            model(images(2, 5, 64, 64))
-        with pytest.raises(RequestError, match="images are 32 x 64 pixels; models take sides from 33"):
-            model(images(2, 3, 32, 64))
+        given, wanted = images(2, 5, *self.size(64, 64)), "D, H, W"[-3 * self.sides + 2 :]
+        sentence = f"images are {tuple(given.shape)}; this model takes (B, 3, {wanted})"
+        with pytest.raises(RequestError, match=re.escape(sentence)):
+            model(given)
+        tiny = (*self.size(64, 64)[:-1], 32)
+        with pytest.raises(RequestError, match=f"{tiny[-2]} x 32 pixels; models take sides from 33"):
+            model(images(2, 3, *tiny))
 
     def test_refuses_an_unknown_option(self) -> None:
         with pytest.raises(RequestError, match=f"model '{self.name}' has no option 'wings'"):

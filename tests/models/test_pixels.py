@@ -22,6 +22,14 @@ def test_normalize__takes_raw_pixels_of_any_dtype(dtype: torch.dtype) -> None:
     assert out.flatten().tolist() == [1.0, -2.0]
 
 
+def test_normalize__takes_volumes() -> None:
+    normalize = Normalize(2, mean=[10.0, 20.0], std=[2.0, 4.0])
+    out = normalize(torch.full((1, 2, 2, 3, 4), 12))
+    assert out.shape == (1, 2, 2, 3, 4)
+    assert (out[:, 0] == 1).all()
+    assert (out[:, 1] == -2).all()
+
+
 def test_normalize__follows_the_dtype_of_the_network_but_computes_wide() -> None:
     normalize = Normalize(1, mean=[60000.0], std=[1000.0]).bfloat16()
     out = normalize(torch.tensor([[[[61000]]]], dtype=torch.uint16))

@@ -49,6 +49,15 @@ def upsample(logits_BKhw: Tensor, size: Sequence[int], *, stride: int, align_cor
     return full
 
 
+def channels_last(logits_BKhw: Tensor) -> Tensor:
+    """Return the same with the classes of a pixel (of a voxel, where there are five dimensions) side by side.
+
+    Interpolation, maximum and softmax over the classes then run along memory.
+    """
+    layout = torch.channels_last if logits_BKhw.ndim == 4 else torch.channels_last_3d
+    return logits_BKhw.contiguous(memory_format=layout)
+
+
 def _by(size: Sequence[int]) -> str:
     return " x ".join(map(str, size))
 

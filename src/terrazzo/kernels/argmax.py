@@ -1,6 +1,6 @@
 """From logits at output stride to labels at full size, one image at a time.
 
-Shapes: B images, K classes, h x w logits, H x W full size.
+Shapes: B images, K classes, h x w logits, H x W full size (d x h x w and D x H x W of volumes).
 """
 
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from terrazzo.core.prediction import upsample
+from terrazzo.core.prediction import channels_last, upsample
 
 MAX_UINT8_CLASSES = 255  # 255 itself stays free for void
 
@@ -21,12 +21,12 @@ def upsample_argmax(
 
     Args:
         logits_BKhw: (B, K, h, w), any float type; widened in float32.
-        size: (H, W) of the image, pixels; h = ceil(H / stride), w = ceil(W / stride).
+        size: (H, W) of the image, or (D, H, W) of a volume, pixels; h = ceil(H / stride) and so on.
         stride: full-size pixels per logit.
         align_corners: how the logits are widened, as in `core.prediction.upsample`.
 
     Returns:
-        (B, H, W) labels 0..K-1 on the logits' device, uint8 (int16 beyond 255 classes). An image's
+        (B, *size) labels 0..K-1 on the logits' device, uint8 (int16 beyond 255 classes). An image's
         labels do not depend on the others in its batch.
 
     Raises:
@@ -37,7 +37,7 @@ def upsample_argmax(
     labels_BHW = torch.empty((batch, *size), dtype=dtype, device=logits_BKhw.device)
     for image in range(batch):
         # channels-last: both the interpolation and the maximum then run along memory (7x on CPU).
-        logits_1Khw = logits_BKhw[image : image + 1].float().contiguous(memory_format=torch.channels_last)
+        logits_1Khw = channels_last(logits_BKhw[image : image + 1].float())
         full_1KHW = upsample(logits_1Khw, size, stride=stride, align_corners=align_corners)
         labels_BHW[image] = full_1KHW[0].argmax(dim=0)
     return labels_BHW

@@ -3,7 +3,7 @@
 The gradient is computed in the forward pass, image by image, so nothing of full size is kept for backward:
 the loss is a scalar, so the gradient that comes back only scales what is already there.
 
-Shapes: B images, K classes, h x w logits, H x W full size.
+Shapes: B images, K classes, h x w logits, H x W full size (d x h x w and D x H x W of volumes).
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from terrazzo.core.errors import DataError
-from terrazzo.core.prediction import upsample
+from terrazzo.core.prediction import channels_last, upsample
 from terrazzo.core.sample import IGNORE
 
 
@@ -35,8 +35,9 @@ def upsample_cross_entropy(
     the weighted mean, as there. It can be differentiated once.
 
     Args:
-        logits_BKhw: (B, K, h, w), any float type; all arithmetic is float32.
-        target_BHW: (B, H, W) train ids, uint8, int16 or int64; 0..K-1 or `ignore_index`.
+        logits_BKhw: (B, K, h, w), of volumes (B, K, d, h, w), any float type; all arithmetic is float32.
+        target_BHW: (B, H, W), of volumes (B, D, H, W), train ids, uint8, int16 or int64; 0..K-1 or
+            `ignore_index`.
         stride: full-size pixels per logit, h = ceil(H / stride), w = ceil(W / stride).
         align_corners: how the logits are widened, as in `core.prediction.upsample`.
         ignore_index: the train id of void. Pixels of it change neither value nor gradient.
@@ -52,10 +53,14 @@ def upsample_cross_entropy(
             the check would stall it, and torch itself asserts there).
     """
     num_classes = logits_BKhw.shape[1]
-    if target_BHW.ndim != 3 or len(target_BHW) != len(logits_BKhw):
+    if (
+        logits_BKhw.ndim not in (4, 5)
+        or target_BHW.ndim != logits_BKhw.ndim - 1
+        or len(target_BHW) != len(logits_BKhw)
+    ):
         raise ValueError(
             f"Target {tuple(target_BHW.shape)} does not belong to logits {tuple(logits_BKhw.shape)}: "
-            "expected (B, H, W) for (B, K, h, w)."
+            "expected (B, H, W) for (B, K, h, w), or (B, D, H, W) for (B, K, d, h, w)."
         )
     weight_K = _class_weights(weight, num_classes, logits_BKhw.device)
     if target_BHW.device.type == "cpu":
@@ -104,8 +109,7 @@ class _UpsampleCrossEntropy(torch.autograd.Function):
         with torch.autocast(logits_BKhw.device.type, enabled=False), torch.set_grad_enabled(wants_gradient):
             for image in range(len(logits_BKhw)):
                 # channels-last: the interpolation then runs along memory (2x on CPU).
-                leaf_1Khw = logits_BKhw[image : image + 1].detach().float()
-                leaf_1Khw = leaf_1Khw.contiguous(memory_format=torch.channels_last)
+                leaf_1Khw = channels_last(logits_BKhw[image : image + 1].detach().float())
                 leaf_1Khw.requires_grad_(wants_gradient)
                 loss = _image_loss(leaf_1Khw, target_BHW[image : image + 1], weight_K, options) / divisor
                 total += loss.detach()
@@ -126,9 +130,8 @@ def _image_loss(
     logits_1Khw: Tensor, target_1HW: Tensor, weight_K: Tensor | None, options: _Options
 ) -> Tensor:
     """Return the summed loss of one image."""
-    height, width = target_1HW.shape[-2:]
     full_1KHW = upsample(
-        logits_1Khw, (height, width), stride=options.stride, align_corners=options.align_corners
+        logits_1Khw, target_1HW.shape[1:], stride=options.stride, align_corners=options.align_corners
     )
     return F.cross_entropy(
         full_1KHW,

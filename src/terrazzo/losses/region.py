@@ -30,8 +30,8 @@ def dice(
     time: full-size probabilities are computed again in the backward pass and never kept.
 
     Args:
-        logits_BKhw: (B, K, h, w), any float type, at output stride.
-        target_BHW: (B, H, W) train ids.
+        logits_BKhw: (B, K, h, w), of volumes (B, K, d, h, w), any float type, at output stride.
+        target_BHW: (B, H, W), of volumes (B, D, H, W), train ids.
         stride: full-size pixels per logit.
         align_corners: how the logits are widened to full size.
         ignore_index: the train id of void.
@@ -66,15 +66,15 @@ def _region_sums(
     """Return (3, K): sum of P.Y, of P and of Y over the valid pixels of one image."""
 
     def sums(logits: Tensor) -> Tensor:
-        height, width = target_1HW.shape[-2:]
-        full_1KHW = upsample(logits.float(), (height, width), stride=stride, align_corners=align_corners)
+        size = target_1HW.shape[1:]
+        full_1KHW = upsample(logits.float(), size, stride=stride, align_corners=align_corners)
         valid_1HW = target_1HW != ignore_index
         probs_1KHW = full_1KHW.softmax(dim=1) * valid_1HW.unsqueeze(1)
         safe_1HW = target_1HW.long().where(valid_1HW, 0)
         labels_1KHW = F.one_hot(safe_1HW, full_1KHW.shape[1]).movedim(-1, 1) * valid_1HW.unsqueeze(1)
         overlap_1KHW = probs_1KHW * labels_1KHW
         parts = [overlap_1KHW, probs_1KHW, labels_1KHW.float()]
-        return torch.stack([part.sum(dim=(0, 2, 3)) for part in parts])
+        return torch.stack([part.flatten(2).sum(dim=(0, 2)) for part in parts])
 
     if not torch.is_grad_enabled():
         return sums(logits_1Khw)

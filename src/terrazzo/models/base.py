@@ -5,7 +5,7 @@ Shapes: B images, C channels, H x W image size, K classes, h x w = ceil(H / stri
 
 from abc import abstractmethod
 from dataclasses import replace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -48,8 +48,8 @@ class SegmentationModel(nn.Module):
         align_corners: how the logits are to be widened; False but for weights trained otherwise.
     """
 
-    sides: ClassVar[int] = 2
-    """Dimensions of an image; 3 for volumes."""
+    sides: int = 2
+    """Dimensions of an image; a network for volumes sets 3."""
 
     norms_global_average: bool = False
     """Set where batch norm follows a global average: a single image has but one value per channel there."""

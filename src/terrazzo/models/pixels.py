@@ -69,7 +69,9 @@ class Normalize(nn.Module):
     def forward(self, image_BCHW: Tensor) -> Tensor:
         """Return (B, C, H, W) of about zero mean and unit spread; the arithmetic is at least float32."""
         wide = torch.promote_types(self.mean.dtype, torch.float32)
-        normal_BCHW = (image_BCHW.to(wide) - self.mean.to(wide)) / self.std.to(wide)
+        per_channel = (-1, *(1,) * (image_BCHW.ndim - 2))
+        mean, std = (values.to(wide).view(per_channel) for values in (self.mean, self.std))
+        normal_BCHW = (image_BCHW.to(wide) - mean) / std
         ordered_BCHW = normal_BCHW.flip(1) if self.bgr else normal_BCHW
         return ordered_BCHW.to(self.mean.dtype)
 

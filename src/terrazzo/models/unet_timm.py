@@ -3,7 +3,7 @@
 Ronneberger, Fischer, Brox 2015, https://arxiv.org/abs/1505.04597, figure 1, with a classification network in
 place of the contracting path. The expanding path is the one segmentation_models_pytorch made common: nearest
 upsampling, skip, two Conv-BN-ReLU of 256, 128, 64, 32, 16 channels; with resnet18 the two networks are equal
-weight by weight (tests/models/test_unet_timm.py).
+weight by weight (tests/models/foreign/test_smp.py).
 
 Shapes: B images, C channels, H x W image size, h x w feature size, D feature width, K classes.
 """

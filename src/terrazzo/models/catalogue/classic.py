@@ -14,6 +14,12 @@ def _fpn() -> "Network":
     return FPN
 
 
+def _linknet() -> "Network":
+    from terrazzo.models.linknet import LinkNet
+
+    return LinkNet
+
+
 def _unet() -> "Network":
     from terrazzo.models.unet import UNet
 
@@ -26,10 +32,22 @@ def _unet_timm() -> "Network":
     return UNetTimm
 
 
+def _unetplusplus() -> "Network":
+    from terrazzo.models.unetplusplus import UNetPlusPlus
+
+    return UNetPlusPlus
+
+
 def _upernet() -> "Network":
     from terrazzo.models.upernet import UPerNet
 
     return UPerNet
+
+
+def _vnet() -> "Network":
+    from terrazzo.models.vnet import VNet
+
+    return VNet
 
 
 _UNET_PAPER = (
@@ -48,6 +66,16 @@ CLASSIC: dict[str, Architecture] = {
         load=_fpn,
         encoder="resnet50",
     ),
+    "linknet": Architecture(
+        title="LinkNet: narrow decoder blocks, the encoder's features added to them",
+        paper=(
+            "Chaurasia, Culurciello: LinkNet: Exploiting Encoder Representations for Efficient Semantic "
+            "Segmentation, https://arxiv.org/abs/1707.03718"
+        ),
+        year=2017,
+        load=_linknet,
+        encoder="resnet18",
+    ),
     "unet": Architecture(
         title="U-Net as it is taught: two convolutions per level, padded, with batch norm",
         paper=_UNET_PAPER,
@@ -61,6 +89,16 @@ CLASSIC: dict[str, Architecture] = {
         load=_unet_timm,
         encoder="resnet18",
     ),
+    "unetplusplus": Architecture(
+        title="U-Net++: nested, dense skips and deep supervision on any timm encoder",
+        paper=(
+            "Zhou, Siddiquee, Tajbakhsh, Liang: UNet++: A Nested U-Net Architecture for Medical Image "
+            "Segmentation, https://arxiv.org/abs/1807.10165"
+        ),
+        year=2018,
+        load=_unetplusplus,
+        encoder="resnet18",
+    ),
     # ConvNeXt-T rather than the paper's ResNet-50: new backbones are published with this decoder (this one in
     # the ConvNeXt paper, table 4), and it takes any image size, unlike those with windows of attention.
     "upernet": Architecture(
@@ -72,5 +110,14 @@ CLASSIC: dict[str, Architecture] = {
         year=2018,
         load=_upernet,
         encoder="convnext_tiny",
+    ),
+    "vnet": Architecture(
+        title="V-Net: residual stages of large convolutions, for volumes or images",
+        paper=(
+            "Milletari, Navab, Ahmadi: V-Net: Fully Convolutional Neural Networks for Volumetric Medical "
+            "Image Segmentation, https://arxiv.org/abs/1606.04797"
+        ),
+        year=2016,
+        load=_vnet,
     ),
 }

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -92,9 +90,10 @@ def read_state(path: Path) -> dict[str, Tensor]:
             if path.suffix == ".safetensors"
             else torch.load(path, map_location="cpu", weights_only=True)
         )
-    except (UnpicklingError, SafetensorError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except Exception as error:  # bytes that are no weights raise anything: struct.error, IndexError, ...
+        reason = f"{type(error).__name__}: {error}".splitlines()[0].rstrip(": ")
         raise RequestError(
-            f"{path} is not a file of weights that can be read safely: {str(error).splitlines()[0]} "
+            f"{path} is not a file of weights that can be read safely ({reason}). "
             "Expected a .safetensors file or a .pth that holds tensors only; save the state dict alone "
             "with torch.save(model.state_dict(), FILE) where it was trained."
         ) from error

@@ -11,10 +11,34 @@ if TYPE_CHECKING:
     Translate = Callable[[nn.Module], Translation]
 
 
+def _smp_fpn() -> "Translate":
+    from terrazzo.models.foreign.modules.smp_fpn import translate_fpn
+
+    return translate_fpn
+
+
+def _smp_linknet() -> "Translate":
+    from terrazzo.models.foreign.modules.smp_linknet import translate_linknet
+
+    return translate_linknet
+
+
 def _smp_segformer() -> "Translate":
     from terrazzo.models.foreign.modules.smp_segformer import translate_segformer
 
     return translate_segformer
+
+
+def _smp_unet() -> "Translate":
+    from terrazzo.models.foreign.modules.smp_unet import translate_unet
+
+    return translate_unet
+
+
+def _smp_unet_plus_plus() -> "Translate":
+    from terrazzo.models.foreign.modules.smp_unet import translate_unet_plus_plus
+
+    return translate_unet_plus_plus
 
 
 def _smp_upernet() -> "Translate":
@@ -36,8 +60,12 @@ def _transformers_upernet() -> "Translate":
 
 
 MODULES: dict[str, "Callable[[], Translate]"] = {
+    "segmentation_models_pytorch.FPN": _smp_fpn,
+    "segmentation_models_pytorch.Linknet": _smp_linknet,
     "segmentation_models_pytorch.Segformer": _smp_segformer,
     "segmentation_models_pytorch.UPerNet": _smp_upernet,
+    "segmentation_models_pytorch.Unet": _smp_unet,
+    "segmentation_models_pytorch.UnetPlusPlus": _smp_unet_plus_plus,
     "transformers.SegformerForSemanticSegmentation": _transformers_segformer,
     "transformers.UperNetForSemanticSegmentation": _transformers_upernet,
 }
