@@ -13,7 +13,7 @@ from terrazzo.core.errors import RequestError
 from terrazzo.models.foreign.modules.aspp import aspp_arguments, aspp_is_separable, aspp_rules, conv_rules
 from terrazzo.models.foreign.modules.smp_encoder import (
     require_batch_norm,
-    smp_encoder,
+    smp_arguments,
     smp_rules,
     smp_state,
 )
@@ -105,15 +105,13 @@ def _translation(
 ) -> Translation:
     """Return what the three have in common: encoder, classes, align_corners."""
     _require_full_size(module, stride)
-    encoder = smp_encoder(module, dilated=True)
+    arguments = smp_arguments(module, dilated=True)
     return Translation(
         source=f"segmentation_models_pytorch {type(module).__name__}",
         architecture=architecture,
         arguments={
-            "num_classes": module.segmentation_head[0].out_channels,
-            "in_channels": encoder.in_channels,
-            "encoder": encoder.name,
-            "encoder_options": _encoder_options(module, encoder.options),
+            **arguments,
+            "encoder_options": _encoder_options(module, arguments.get("encoder_options", {})),
             "align_corners": True,
             **options,
         },

@@ -66,6 +66,25 @@ def smp_encoder(module: Any, *, dilated: bool = False) -> SmpEncoder:
     )
 
 
+def smp_arguments(module: Any, *, dilated: bool = False) -> dict[str, Any]:
+    """Return what `build_model` needs for every such network: classes, channels and the encoder.
+
+    Args:
+        module: a network of segmentation_models_pytorch.
+        dilated: as for `smp_encoder`.
+
+    Raises:
+        RequestError: as `smp_encoder`.
+    """
+    name, options, in_channels = smp_encoder(module, dilated=dilated)
+    arguments = {
+        "num_classes": module.segmentation_head[0].out_channels,
+        "in_channels": in_channels,
+        "encoder": name,
+    }
+    return arguments | ({"encoder_options": options} if options else {})
+
+
 def smp_rules(module: Any) -> list[Rule]:
     """Return the rules for what every such network has: encoder names, and tensors without a use for masks.
 
@@ -104,6 +123,19 @@ def require_batch_norm(module: Any, parts: nn.Module) -> None:
         raise RequestError(
             f"This {type(module).__name__} has decoder_use_norm = {chosen.get('decoder_use_norm')!r}; "
             "ours has batch norm with torch's defaults in its decoder, and no other."
+        )
+
+
+def require_nearest(module: nn.Module, mode: str) -> None:
+    """Refuse decoders that widen otherwise than our own.
+
+    Raises:
+        RequestError: built with another `decoder_interpolation`.
+    """
+    if mode != "nearest":
+        raise RequestError(
+            f"This {type(module).__name__} has decoder_interpolation={mode!r}; ours widens by repeating the "
+            "nearest, and no other way."
         )
 
 
