@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from terrazzo.core.errors import RequestError, closest
+from terrazzo.models.dilation import dilate_whole_stages
 from terrazzo.models.layers import initialise
 from terrazzo.models.mit import MIT, in_timm, refuse_download
 from terrazzo.models.weights import cached_or_reachable, weights_file
@@ -75,7 +76,9 @@ def build_encoder(
         pretrained: True for timm's default weights (from the local cache, or downloaded), or the path of a
             .safetensors file with the weights of the whole timm network.
         options: further arguments of `timm.create_model`, for instance `output_stride` or, for ResNets,
-            `channels=[32, 64, 128, 256]`.
+            `channels=[32, 64, 128, 256]`. One is ours: `dilate_first=True` beside an `output_stride` dilates
+            the first block of a ResNet's stage like its others (see `terrazzo.models.dilation`), as
+            segmentation_models_pytorch does.
 
     Raises:
         RequestError: an unknown or unsuitable name, an option that the network does not have, or weights
@@ -123,6 +126,14 @@ def _require_known(name: str) -> None:
 
 
 def _timm_pyramid(name: str, arguments: Mapping[str, Any]) -> Any:
+    """Return timm's feature network, whole stages dilated where `dilate_first` asks for it."""
+    body = _for_all_sizes(name, {key: value for key, value in arguments.items() if key != "dilate_first"})
+    if arguments.get("dilate_first"):
+        dilate_whole_stages(name, body, arguments.get("output_stride") or 32)
+    return body
+
+
+def _for_all_sizes(name: str, arguments: Mapping[str, Any]) -> Any:
     """Return timm's feature network; one made for a single image size is made again for all."""
     body = create(name, {"features_only": True, **arguments})
     patch_embed = getattr(body, "patch_embed", None)

@@ -63,6 +63,20 @@ class ConvNormAct(nn.Sequential):
         super().__init__(conv, nn.BatchNorm2d(out_channels), *last)
 
 
+class ConvAct(nn.Sequential):
+    """Convolution with a bias, ReLU, and no norm between them; keeps the size.
+
+    Args:
+        in_channels: width of the input.
+        out_channels: width of the output.
+        kernel_size: odd, pixels.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, kernel_size: int = 3) -> None:
+        conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+        super().__init__(conv, nn.ReLU(inplace=True))
+
+
 class FCNHead(nn.Sequential):
     """Conv3x3-BN-ReLU, dropout, Conv1x1 to the classes: the plain head, and the usual auxiliary one.
 
@@ -94,6 +108,7 @@ class PyramidPooling(nn.Module):
         bins: n of each scale.
         align_corners: how the scales are widened.
         norm_single: norm the 1 x 1 scale too, for which training needs two images per batch.
+        norm: norm the scales at all; without it convolutions have a bias.
     """
 
     def __init__(
@@ -104,14 +119,15 @@ class PyramidPooling(nn.Module):
         bins: Sequence[int] = (1, 2, 3, 6),
         align_corners: bool = False,
         norm_single: bool = True,
+        norm: bool = True,
     ) -> None:
         super().__init__()
         self.bins = tuple(bins)
         self.align_corners = align_corners
         self.branches = nn.ModuleList(
             ConvNormAct(in_channels, out_channels, kernel_size=1)
-            if norm_single or size > 1
-            else nn.Sequential(nn.Conv2d(in_channels, out_channels, kernel_size=1), nn.ReLU(inplace=True))
+            if norm and (norm_single or size > 1)
+            else ConvAct(in_channels, out_channels, kernel_size=1)
             for size in self.bins
         )
 

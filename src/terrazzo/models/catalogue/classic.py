@@ -8,6 +8,18 @@ if TYPE_CHECKING:
     from terrazzo.models.catalogue.entry import Network
 
 
+def _deeplabv3() -> "Network":
+    from terrazzo.models.deeplabv3 import DeepLabV3
+
+    return DeepLabV3
+
+
+def _deeplabv3plus() -> "Network":
+    from terrazzo.models.deeplabv3plus import DeepLabV3Plus
+
+    return DeepLabV3Plus
+
+
 def _fpn() -> "Network":
     from terrazzo.models.fpn import FPN
 
@@ -18,6 +30,12 @@ def _linknet() -> "Network":
     from terrazzo.models.linknet import LinkNet
 
     return LinkNet
+
+
+def _pspnet() -> "Network":
+    from terrazzo.models.pspnet import PSPNet
+
+    return PSPNet
 
 
 def _unet() -> "Network":
@@ -56,6 +74,28 @@ _UNET_PAPER = (
 )
 
 CLASSIC: dict[str, Architecture] = {
+    "deeplabv3": Architecture(
+        title="DeepLabv3: dilated encoder, convolutions of several dilations side by side (ASPP)",
+        paper=(
+            "Chen, Papandreou, Schroff, Adam: Rethinking Atrous Convolution for Semantic Image Segmentation, "
+            "https://arxiv.org/abs/1706.05587"
+        ),
+        year=2017,
+        load=_deeplabv3,
+        encoder="resnet50",
+        encoder_options={"output_stride": 16},
+    ),
+    "deeplabv3plus": Architecture(
+        title="DeepLabv3+: DeepLabv3 with a small decoder that brings in finer features",
+        paper=(
+            "Chen, Zhu, Papandreou, Schroff, Adam: Encoder-Decoder with Atrous Separable Convolution for "
+            "Semantic Image Segmentation, https://arxiv.org/abs/1802.02611"
+        ),
+        year=2018,
+        load=_deeplabv3plus,
+        encoder="resnet50",
+        encoder_options={"output_stride": 16},
+    ),
     "fpn": Architecture(
         title="Semantic FPN: a feature pyramid, one branch per level, summed",
         paper=(
@@ -75,6 +115,14 @@ CLASSIC: dict[str, Architecture] = {
         year=2017,
         load=_linknet,
         encoder="resnet18",
+    ),
+    "pspnet": Architecture(
+        title="PSPNet: dilated encoder, context pooled at four scales",
+        paper=("Zhao, Shi, Qi, Wang, Jia: Pyramid Scene Parsing Network, https://arxiv.org/abs/1612.01105"),
+        year=2017,
+        load=_pspnet,
+        encoder="resnet50",
+        encoder_options={"output_stride": 8},
     ),
     "unet": Architecture(
         title="U-Net as it is taught: two convolutions per level, padded, with batch norm",

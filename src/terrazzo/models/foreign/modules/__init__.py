@@ -11,6 +11,18 @@ if TYPE_CHECKING:
     Translate = Callable[[nn.Module], Translation]
 
 
+def _smp_deeplabv3() -> "Translate":
+    from terrazzo.models.foreign.modules.smp_atrous import translate_deeplabv3
+
+    return translate_deeplabv3
+
+
+def _smp_deeplabv3plus() -> "Translate":
+    from terrazzo.models.foreign.modules.smp_atrous import translate_deeplabv3plus
+
+    return translate_deeplabv3plus
+
+
 def _smp_fpn() -> "Translate":
     from terrazzo.models.foreign.modules.smp_fpn import translate_fpn
 
@@ -21,6 +33,12 @@ def _smp_linknet() -> "Translate":
     from terrazzo.models.foreign.modules.smp_linknet import translate_linknet
 
     return translate_linknet
+
+
+def _smp_pspnet() -> "Translate":
+    from terrazzo.models.foreign.modules.smp_atrous import translate_pspnet
+
+    return translate_pspnet
 
 
 def _smp_segformer() -> "Translate":
@@ -47,6 +65,12 @@ def _smp_upernet() -> "Translate":
     return translate_upernet
 
 
+def _torchvision_deeplabv3() -> "Translate":
+    from terrazzo.models.foreign.modules.torchvision_deeplab import translate_deeplabv3
+
+    return translate_deeplabv3
+
+
 def _transformers_segformer() -> "Translate":
     from terrazzo.models.foreign.modules.transformers_segformer import translate_segformer
 
@@ -60,12 +84,16 @@ def _transformers_upernet() -> "Translate":
 
 
 MODULES: dict[str, "Callable[[], Translate]"] = {
+    "segmentation_models_pytorch.DeepLabV3": _smp_deeplabv3,
+    "segmentation_models_pytorch.DeepLabV3Plus": _smp_deeplabv3plus,
     "segmentation_models_pytorch.FPN": _smp_fpn,
     "segmentation_models_pytorch.Linknet": _smp_linknet,
+    "segmentation_models_pytorch.PSPNet": _smp_pspnet,
     "segmentation_models_pytorch.Segformer": _smp_segformer,
     "segmentation_models_pytorch.UPerNet": _smp_upernet,
     "segmentation_models_pytorch.Unet": _smp_unet,
     "segmentation_models_pytorch.UnetPlusPlus": _smp_unet_plus_plus,
+    "torchvision.DeepLabV3": _torchvision_deeplabv3,
     "transformers.SegformerForSemanticSegmentation": _transformers_segformer,
     "transformers.UperNetForSemanticSegmentation": _transformers_upernet,
 }
