@@ -10,5 +10,14 @@ if TYPE_CHECKING:
 
     Translate = Callable[[nn.Module], Translation]
 
-MODULES: dict[str, "Callable[[], Translate]"] = {}
+
+def _torchvision_fcn() -> "Translate":
+    from terrazzo.models.foreign.modules.torchvision_fcn import translate_fcn
+
+    return translate_fcn
+
+
+MODULES: dict[str, "Callable[[], Translate]"] = {
+    "torchvision.FCN": _torchvision_fcn,
+}
 """`library.Class` -> a function that imports and returns the translating function."""
