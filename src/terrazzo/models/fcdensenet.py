@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from terrazzo.models.base import SegmentationModel
-from terrazzo.models.layers import initialise, initialise_classifier
+from terrazzo.models.layers import initialise_classifier
 
 FIRST_WIDTH = 48
 
@@ -128,7 +128,7 @@ class FCDenseNet(SegmentationModel):
                 self.down.append(TransitionDown(width, dropout=dropout))
                 skips.append(width)
         self.classify = nn.Conv2d(width, num_classes, kernel_size=1)
-        initialise(self)
+        _initialise(self)
         initialise_classifier(self.classify)
 
     def logits(self, image_BCHW: Tensor) -> Tensor:
@@ -144,3 +144,15 @@ class FCDenseNet(SegmentationModel):
             new_BDhw = next(blocks)(stack_BDhw)
         logits_BKHW: Tensor = self.classify(torch.cat([stack_BDhw, new_BDhw], dim=1))
         return logits_BKHW
+
+
+def _initialise(module: nn.Module) -> None:
+    """Initialise every convolution as the paper does (section 4.1): He et al. 2015, uniform, by fan-in.
+
+    By fan-out, of which a dense layer has little, features would grow from layer to layer.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

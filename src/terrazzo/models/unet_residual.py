@@ -21,18 +21,19 @@ from terrazzo.core.errors import RequestError
 from terrazzo.models.base import SegmentationModel
 from terrazzo.models.encoder import Encoder
 from terrazzo.models.layers import initialise, initialise_classifier
+from terrazzo.models.pixels import crop
 
 STAGES = (4, 8, 16, 32)
 """The strides of the encoder's stages."""
 
-CENTRE = (512, 256)
-"""Width of the centre block's convolution, and of its output."""
+CENTRE = (16, 8)
+"""Width of the centre block's convolution, and of its output, in units of `width`."""
 
-WITH_SKIP = ((512, 256), (512, 256), (256, 64), (128, 128))
+WITH_SKIP = ((16, 8), (16, 8), (8, 2), (4, 4))
 """Likewise of the blocks that take a skip, coarsest first."""
 
-LAST = (128, 32)
-"""Likewise of the block to full size, and so the width before the classes."""
+LAST = (4, 1)
+"""Likewise of the block to full size."""
 
 
 class ResidualBlock(nn.Module):
@@ -54,7 +55,7 @@ class ResidualBlock(nn.Module):
         return F.relu(features_BDhw + self.change(features_BDhw))
 
 
-class Widen(nn.Sequential):
+class Widen(nn.Module):
     """Conv3x3-ReLU, a residual block if wanted, and a transposed 4x4 convolution to twice the size.
 
     Args:
@@ -65,10 +66,21 @@ class Widen(nn.Sequential):
     """
 
     def __init__(self, in_channels: int, middle: int, out_channels: int, *, residual: bool = False) -> None:
-        conv = nn.Conv2d(in_channels, middle, kernel_size=3, padding=1)
-        widen = nn.ConvTranspose2d(middle, out_channels, kernel_size=4, stride=2, padding=1)
-        extra = [ResidualBlock(middle), widen] if residual else [widen, nn.ReLU(inplace=True)]
-        super().__init__(conv, nn.ReLU(inplace=True), *extra)
+        super().__init__()
+        self.conv = nn.Sequential(
+            nn.Conv2d(in_channels, middle, kernel_size=3, padding=1),
+            nn.ReLU(inplace=True),
+            *([ResidualBlock(middle)] if residual else []),
+        )
+        self.widen = nn.Sequential(
+            nn.ConvTranspose2d(middle, out_channels, kernel_size=4, stride=2, padding=1),
+            *([] if residual else [nn.ReLU(inplace=True)]),
+        )
+
+    def forward(self, features_BDhw: Tensor) -> Tensor:
+        """Return (B, out_channels, 2h, 2w)."""
+        out: Tensor = self.widen(self.conv(features_BDhw))
+        return out
 
 
 class UNetResidual(SegmentationModel):
@@ -80,6 +92,8 @@ class UNetResidual(SegmentationModel):
         in_channels: C.
         residual: residual blocks in the four blocks with skips.
         dropout: share of the encoder's maps dropped after each of its four stages, 0..1.
+        width: before the classes; every other width of the decoder is a multiple of it (512 and 256 in the
+            centre, with the default), as in TernausNet's code.
     """
 
     def __init__(
@@ -90,6 +104,7 @@ class UNetResidual(SegmentationModel):
         in_channels: int = 3,
         residual: bool = False,
         dropout: float = 0.2,
+        width: int = 32,
     ) -> None:
         _check_stages(encoder)
         super().__init__(
@@ -99,27 +114,42 @@ class UNetResidual(SegmentationModel):
         if dropout:
             _drop_after_stages(encoder.body, dropout)
         self.encoder = encoder
-        self.centre = Widen(encoder.channels[-1], *CENTRE)
-        self.blocks = nn.ModuleList()
-        coarser = CENTRE[-1]
-        for skip, (middle, out) in zip(reversed(encoder.channels[-len(STAGES) :]), WITH_SKIP, strict=True):
-            self.blocks.append(Widen(coarser + skip, middle, out, residual=residual))
-            coarser = out
-        self.last = nn.Sequential(
-            Widen(coarser, *LAST), nn.Conv2d(LAST[-1], LAST[-1], kernel_size=3, padding=1), nn.ReLU()
+        centre, *with_skip, last = ([width * times for times in pair] for pair in (CENTRE, *WITH_SKIP, LAST))
+        skips = reversed(encoder.channels[-len(STAGES) :])
+        coarser = [out for _, out in (centre, *with_skip)]
+        self.centre = Widen(encoder.channels[-1], *centre)
+        self.blocks = nn.ModuleList(
+            Widen(fan_in + skip, *widths, residual=residual)
+            for fan_in, skip, widths in zip(coarser[:-1], skips, with_skip, strict=True)
         )
-        self.classify = nn.Conv2d(LAST[-1], num_classes, kernel_size=1)
+        self.last = nn.Sequential(
+            Widen(coarser[-1], *last), nn.Conv2d(width, width, kernel_size=3, padding=1), nn.ReLU()
+        )
+        self.classify = nn.Conv2d(width, num_classes, kernel_size=1)
         initialise(nn.ModuleList([self.centre, self.blocks, self.last]))
         initialise_classifier(self.classify)
 
     def logits(self, image_BCHW: Tensor) -> Tensor:
         """Return (B, K, H, W)."""
         stages = self.encoder(image_BCHW)[-len(STAGES) :]
-        features_BDhw = self.centre(F.max_pool2d(stages[-1], kernel_size=2))
+        features_BDhw = self._centre(stages[-1])
         for block, stage_BDhw in zip(self.blocks, reversed(stages), strict=True):
             features_BDhw = block(torch.cat([features_BDhw, stage_BDhw], dim=1))
         logits_BKHW: Tensor = self.classify(self.last(features_BDhw))
         return logits_BKHW
+
+    def _centre(self, stage_BDhw: Tensor) -> Tensor:
+        """Return the centre's features, (B, 8 * width, h, w), of the last stage."""
+        if not torch.compiler.is_exporting():
+            centre_BDhw: Tensor = self.centre(F.max_pool2d(stage_BDhw, kernel_size=2))
+            return centre_BDhw
+        # Images up to 64 pixels pool to a map of 1 x 1, which no exported graph takes beside other sizes.
+        # So a row and a column of zeros, as the convolutions pad them, come along and are cut off at the end.
+        wider_BDhw = self.centre.conv(F.max_pool2d(F.pad(stage_BDhw, (0, 2, 0, 2)), kernel_size=2))
+        inside_h, inside_w = (
+            torch.arange(side, device=stage_BDhw.device) < side - 1 for side in wider_BDhw.shape[2:]
+        )
+        return crop(self.centre.widen(wider_BDhw * (inside_h[:, None] & inside_w)), stage_BDhw.shape[2:])
 
     def _check_single(self, given: str, longest: int) -> None:
         """Take a batch of one image: no batch norm works at the centre's stride 64, only at 32 and finer."""
