@@ -20,6 +20,24 @@ def _deeplabv3plus() -> "Network":
     return DeepLabV3Plus
 
 
+def _fcdensenet() -> "Network":
+    from terrazzo.models.fcdensenet import FCDenseNet
+
+    return FCDenseNet
+
+
+def _fcn() -> "Network":
+    from terrazzo.models.fcn import FCN
+
+    return FCN
+
+
+def _fcn_vgg16() -> "Network":
+    from terrazzo.models.fcn_vgg16 import FCNVGG16
+
+    return FCNVGG16
+
+
 def _fpn() -> "Network":
     from terrazzo.models.fpn import FPN
 
@@ -38,10 +56,22 @@ def _pspnet() -> "Network":
     return PSPNet
 
 
+def _segnet() -> "Network":
+    from terrazzo.models.segnet import SegNet
+
+    return SegNet
+
+
 def _unet() -> "Network":
     from terrazzo.models.unet import UNet
 
     return UNet
+
+
+def _unet_residual() -> "Network":
+    from terrazzo.models.unet_residual import UNetResidual
+
+    return UNetResidual
 
 
 def _unet_timm() -> "Network":
@@ -67,6 +97,11 @@ def _vnet() -> "Network":
 
     return VNet
 
+
+_FCN_PAPER = (
+    "Long, Shelhamer, Darrell: Fully Convolutional Networks for Semantic Segmentation, "
+    "https://arxiv.org/abs/1411.4038"
+)
 
 _UNET_PAPER = (
     "Ronneberger, Fischer, Brox: U-Net: Convolutional Networks for Biomedical Image Segmentation, "
@@ -96,6 +131,30 @@ CLASSIC: dict[str, Architecture] = {
         encoder="resnet50",
         encoder_options={"output_stride": 16},
     ),
+    "fcdensenet": Architecture(
+        title="FC-DenseNet (Tiramisu): dense blocks down and up, from scratch",
+        paper=(
+            "Jegou, Drozdzal, Vazquez, Romero, Bengio: The One Hundred Layers Tiramisu, "
+            "https://arxiv.org/abs/1611.09326"
+        ),
+        year=2017,
+        load=_fcdensenet,
+    ),
+    "fcn": Architecture(
+        title="FCN: a plain head on a dilated network, with an auxiliary one in training",
+        paper=_FCN_PAPER,
+        year=2015,
+        load=_fcn,
+        encoder="resnet50",
+        encoder_options={"output_stride": 8},
+    ),
+    "fcn-vgg16": Architecture(
+        title="FCN-32s, FCN-16s and FCN-8s on VGG16, as published",
+        paper=_FCN_PAPER,
+        year=2015,
+        load=_fcn_vgg16,
+        encoder="vgg16",
+    ),
     "fpn": Architecture(
         title="Semantic FPN: a feature pyramid, one branch per level, summed",
         paper=(
@@ -124,11 +183,31 @@ CLASSIC: dict[str, Architecture] = {
         encoder="resnet50",
         encoder_options={"output_stride": 8},
     ),
+    "segnet": Architecture(
+        title="SegNet: VGG16 and its mirror image, unpooled to where the maxima were",
+        paper=(
+            "Badrinarayanan, Kendall, Cipolla: SegNet: A Deep Convolutional Encoder-Decoder Architecture "
+            "for Image Segmentation, https://arxiv.org/abs/1511.00561"
+        ),
+        year=2017,
+        load=_segnet,
+        encoder="vgg16_bn",
+    ),
     "unet": Architecture(
         title="U-Net as it is taught: two convolutions per level, padded, with batch norm",
         paper=_UNET_PAPER,
         year=2015,
         load=_unet,
+    ),
+    "unet-residual": Architecture(
+        title="U-Net, the self-driving variant: transposed convolutions, residual blocks on request",
+        paper=(
+            "none; the nearest is Iglovikov, Shvets: TernausNet: U-Net with VGG11 Encoder Pre-Trained on "
+            "ImageNet for Image Segmentation, https://arxiv.org/abs/1801.05746"
+        ),
+        year=2018,
+        load=_unet_residual,
+        encoder="resnext50_32x4d",
     ),
     "unet-timm": Architecture(
         title="U-Net decoder on any timm encoder",

@@ -71,6 +71,12 @@ def _torchvision_deeplabv3() -> "Translate":
     return translate_deeplabv3
 
 
+def _torchvision_fcn() -> "Translate":
+    from terrazzo.models.foreign.modules.torchvision_fcn import translate_fcn
+
+    return translate_fcn
+
+
 def _transformers_segformer() -> "Translate":
     from terrazzo.models.foreign.modules.transformers_segformer import translate_segformer
 
@@ -94,6 +100,7 @@ MODULES: dict[str, "Callable[[], Translate]"] = {
     "segmentation_models_pytorch.Unet": _smp_unet,
     "segmentation_models_pytorch.UnetPlusPlus": _smp_unet_plus_plus,
     "torchvision.DeepLabV3": _torchvision_deeplabv3,
+    "torchvision.FCN": _torchvision_fcn,
     "transformers.SegformerForSemanticSegmentation": _transformers_segformer,
     "transformers.UperNetForSemanticSegmentation": _transformers_upernet,
 }
