@@ -24,6 +24,8 @@ from terrazzo.models.pixels import IMAGENET_MEAN, crop
 
 ODD_SIZES = [(97, 131), (33, 33)]
 SEED = 0
+STEPS = 12
+"""Of the short training."""
 
 
 def images(batch: int, channels: int, *size: int) -> Tensor:
@@ -77,6 +79,9 @@ class ModelContract:
 
     needs_two_images: ClassVar[bool] = False
     """Batch norm after a global average forbids to train on a batch of one."""
+
+    learning_rate: ClassVar[float] = 3e-3
+    """Of the short training."""
 
     sides: ClassVar[int] = 2
     """Dimensions of an image; 3 for a network that takes volumes."""
@@ -132,6 +137,31 @@ class ModelContract:
         missing = [name for name, p in model.named_parameters() if p.grad is None]
         assert not missing
         assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+    def test_logits_are_at_the_stride_before_they_are_cropped(self) -> None:
+        model = self.build().eval()
+        size = self.size(2 * model.multiple, 3 * model.multiple)
+        padded = tuple(-(-side // model.multiple) * model.multiple for side in size)
+        with torch.no_grad():
+            logits = model.logits(torch.zeros(1, 3, *padded))
+        assert isinstance(logits, Tensor)  # alone: everything else is for training
+        assert logits.shape == (1, self.num_classes, *(side // self.stride for side in padded))
+
+    def test_training_lowers_the_loss(self) -> None:
+        model = self.build()
+        size = self.size(64, 96)
+        target = (torch.arange(size[-1]) // 24 % self.num_classes).to(torch.uint8).expand(2, *size)
+        image = (60 * target.unsqueeze(1) + images(2, 3, *size) // 16).to(torch.uint8)
+        loss_function = CombinedLoss([WeightedLoss("cross_entropy", 1.0, cross_entropy)])
+        optimizer = torch.optim.AdamW(model.parameters(), lr=self.learning_rate)
+        losses = []
+        for _ in range(STEPS):
+            loss, _ = loss_function(model(image), target)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            losses.append(loss.item())
+        assert losses[-1] < 0.75 * losses[0], losses
 
     def test_one_image_can_be_trained_on_or_is_refused_clearly(self) -> None:
         model = self.build()

@@ -66,7 +66,7 @@ def build_state(recipe: Recipe, parts: Parts) -> State:
     """Build model, average and optimiser at step 0, from the recipe's seed."""
     torch.manual_seed(int(generator(recipe.train.seed, Stream.MODEL).integers(2**63)))
     model = build_seeded_model(recipe, parts.train_data).to(parts.accelerator.device)
-    if recipe.train.channels_last:
+    if recipe.train.channels_last and model.sides == 2:  # torch knows no such layout of volumes
         model = model.to(memory_format=torch.channels_last)
     average = AveragedModel(model, recipe.train.ema)
     model.train()
