@@ -24,7 +24,7 @@ from terrazzo.models.pixels import IMAGENET_MEAN, crop
 
 ODD_SIZES = [(97, 131), (33, 33)]
 SEED = 0
-STEPS = 12
+STEPS = 25
 """Of the short training."""
 
 
@@ -161,7 +161,7 @@ class ModelContract:
             torch.autograd.backward(loss)
             optimizer.step()
             losses.append(loss.item())
-        assert losses[-1] < 0.75 * losses[0], losses
+        assert sum(losses[-3:]) / 3 < 0.85 * losses[0], losses
 
     def test_one_image_can_be_trained_on_or_is_refused_clearly(self) -> None:
         model = self.build()
