@@ -77,6 +77,10 @@ class ModelContract:
     needs_two_images: ClassVar[bool] = False
     """Batch norm after a global average forbids to train on a batch of one."""
 
+    bfloat16_outliers: ClassVar[float] = 0.0
+    """Share of logits that bfloat16 may change by more than a tenth: where unpooling puts features in another
+    place because two maxima round to the same."""
+
     def build(self, in_channels: int = 3, seed: int = SEED) -> SegmentationModel:
         torch.manual_seed(seed)
         return build_model(
@@ -201,9 +205,9 @@ class ModelContract:
         model = self.build().eval()
         batch = images(3, 3, 64, 64)
         with torch.no_grad():
-            torch.testing.assert_close(
-                model(batch).logits[1:2], model(batch[1:2]).logits, atol=1e-5, rtol=1e-5
-            )
+            together, alone = model(batch).logits[1:2], model(batch[1:2]).logits
+        scale = max(1.0, alone.abs().amax().item())  # untrained norms may leave large values
+        torch.testing.assert_close(together, alone, atol=1e-5 * scale, rtol=1e-5)
 
     def test_works_in_bfloat16_and_channels_last(self) -> None:
         model = self.build().eval().to(memory_format=torch.channels_last)
@@ -214,7 +218,8 @@ class ModelContract:
                 narrow = model(image.contiguous(memory_format=torch.channels_last)).logits
         assert narrow.dtype == torch.bfloat16
         scale = expected.abs().amax().item()
-        torch.testing.assert_close(narrow.float(), expected, atol=0.1 * scale, rtol=0)
+        off = (narrow.float() - expected).abs() > 0.1 * scale
+        assert off.float().mean().item() <= self.bfloat16_outliers
 
     def test_exports_for_any_batch_and_size(self) -> None:
         model = self.build().eval()

@@ -8,6 +8,18 @@ if TYPE_CHECKING:
     from terrazzo.models.catalogue.entry import Network
 
 
+def _enet() -> "Network":
+    from terrazzo.models.enet import ENet
+
+    return ENet
+
+
+def _erfnet() -> "Network":
+    from terrazzo.models.erfnet import ERFNet
+
+    return ERFNet
+
+
 def _fpn() -> "Network":
     from terrazzo.models.fpn import FPN
 
@@ -32,6 +44,24 @@ _UNET_PAPER = (
 )
 
 CLASSIC: dict[str, Architecture] = {
+    "enet": Architecture(
+        title="ENet: dilated and asymmetric bottlenecks, a small decoder that unpools",
+        paper=(
+            "Paszke, Chaurasia, Kim, Culurciello: ENet: A Deep Neural Network Architecture for Real-Time "
+            "Semantic Segmentation, https://arxiv.org/abs/1606.02147"
+        ),
+        year=2016,
+        load=_enet,
+    ),
+    "erfnet": Architecture(
+        title="ERFNet: residual blocks of 3 x 1 and 1 x 3 convolutions",
+        paper=(
+            "Romera, Alvarez, Bergasa, Arroyo: ERFNet: Efficient Residual Factorized ConvNet for Real-Time "
+            "Semantic Segmentation, https://doi.org/10.1109/TITS.2017.2750080"
+        ),
+        year=2018,
+        load=_erfnet,
+    ),
     "fpn": Architecture(
         title="Semantic FPN: a feature pyramid, one branch per level, summed",
         paper=(

@@ -27,5 +27,34 @@ class Layout:
     hold num_classes as the number of outputs, and the repository's own image convention."""
 
 
-LAYOUTS: dict[str, Layout] = {}
+def _cgnet() -> "Translate":
+    from terrazzo.models.foreign.layouts.cgnet import translate
+
+    return translate
+
+
+def _enet() -> "Translate":
+    from terrazzo.models.foreign.layouts.enet import translate
+
+    return translate
+
+
+def _erfnet() -> "Translate":
+    from terrazzo.models.foreign.layouts.erfnet import translate
+
+    return translate
+
+
+def _espnet() -> "Translate":
+    from terrazzo.models.foreign.layouts.espnet import translate
+
+    return translate
+
+
+LAYOUTS: dict[str, Layout] = {
+    "cgnet": Layout(repository="wutianyiRosun/CGNet", licence="MIT", load=_cgnet),
+    "enet": Layout(repository="davidtvs/PyTorch-ENet", licence="MIT", load=_enet),
+    "erfnet": Layout(repository="Eromera/erfnet_pytorch", licence="CC BY-NC 4.0", load=_erfnet),
+    "espnet": Layout(repository="sacmehta/ESPNet", licence="MIT", load=_espnet),
+}
 """Name, that of our architecture, -> layout."""
