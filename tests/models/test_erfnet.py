@@ -19,7 +19,7 @@ class TestERFNet(ModelContract):
         arguments={"num_classes": 20},
         ours=2_064_256,
         millions=2.1,
-        source="section IV-E; 19 classes and void in the authors' code",
+        source="the paper; 19 classes and void in the authors' code",
     )
 
 

@@ -1,7 +1,7 @@
 """CGNet: blocks that look at a pixel, its surroundings and the whole image.
 
 Wu, Tang, Zhang, Cao, Zhang 2021, CGNet: A Light-weight Context Guided Network for Semantic Segmentation,
-section III, figures 3 and 4, table I, https://arxiv.org/abs/1811.08201.
+section III, https://arxiv.org/abs/1811.08201.
 
 Follows the authors' code (wutianyiRosun/CGNet, MIT): the first block of a stage halves the size with a 3 x 3
 convolution of twice the width and has no residual connection.
@@ -21,7 +21,7 @@ NORM_EPS = 1e-3
 
 
 class GlobalContext(nn.Module):
-    """Weighs the channels by what the whole image holds; figure 3, f_glo.
+    """Weighs the channels by what the whole image holds; the paper's f_glo.
 
     Args:
         channels: width.
@@ -44,7 +44,7 @@ class GlobalContext(nn.Module):
 
 
 class Surroundings(nn.Module):
-    """Each channel near by and further away, side by side, normalised together; figure 3, f_loc to f_joi.
+    """Each channel near by and further away, side by side, normalised together; f_loc to f_joi.
 
     Args:
         channels: width of the input; the output has twice as much.
