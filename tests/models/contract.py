@@ -80,6 +80,7 @@ class ModelContract:
     needs_two_images: ClassVar[bool] = False
     """Batch norm after a global average forbids to train on a batch of one."""
 
+<<<<<<< HEAD
     learning_rate: ClassVar[float] = 3e-3
     """Of the short training."""
 
@@ -89,6 +90,11 @@ class ModelContract:
     def size(self, height: int, width: int) -> tuple[int, ...]:
         """Return a size to test at; that of a volume is small, for its convolutions are dear."""
         return (height, width) if self.sides == 2 else (33, 33 + height % 16, 33 + width % 16)
+=======
+    bfloat16_outliers: ClassVar[float] = 0.0
+    """Share of logits that bfloat16 may change by more than a tenth: where unpooling puts features in another
+    place because two maxima round to the same."""
+>>>>>>> m-light
 
     def build(self, in_channels: int = 3, seed: int = SEED) -> SegmentationModel:
         torch.manual_seed(seed)
@@ -232,9 +238,9 @@ class ModelContract:
         model = self.build().eval()
         batch = images(3, 3, *self.size(64, 64))
         with torch.no_grad():
-            torch.testing.assert_close(
-                model(batch).logits[1:2], model(batch[1:2]).logits, atol=1e-5, rtol=1e-5
-            )
+            together, alone = model(batch).logits[1:2], model(batch[1:2]).logits
+        scale = max(1.0, alone.abs().amax().item())  # untrained norms may leave large values
+        torch.testing.assert_close(together, alone, atol=1e-5 * scale, rtol=1e-5)
 
     def test_works_in_bfloat16_and_channels_last(self) -> None:
         channels_last = torch.channels_last if self.sides == 2 else torch.channels_last_3d
@@ -245,8 +251,14 @@ class ModelContract:
             with torch.autocast("cpu", torch.bfloat16):
                 narrow = model(image.contiguous(memory_format=channels_last)).logits
         assert narrow.dtype == torch.bfloat16
+<<<<<<< HEAD
         # Deep networks multiply the roundings of their layers: compared by their spread, not by the worst.
         assert (narrow.float() - expected).std() < 0.1 * expected.std()
+=======
+        scale = expected.abs().amax().item()
+        off = (narrow.float() - expected).abs() > 0.1 * scale
+        assert off.float().mean().item() <= self.bfloat16_outliers
+>>>>>>> m-light
 
     def test_exports_for_any_batch_and_size(self) -> None:
         model = self.build().eval()

@@ -35,6 +35,7 @@ class ConvNormAct(nn.Sequential):
         dilation: pixels between the kernel's taps; padding follows.
         groups: of channels that do not see each other.
         activation: ReLU unless another is asked for; None for none.
+        eps: of the norm; 1e-5 is PyTorch's.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class ConvNormAct(nn.Sequential):
         dilation: int = 1,
         groups: int = 1,
         activation: Activation = relu,
+        eps: float = 1e-5,
     ) -> None:
         sides = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
         conv = nn.Conv2d(
@@ -60,7 +62,19 @@ class ConvNormAct(nn.Sequential):
             bias=False,
         )
         last = [] if activation is None else [activation(out_channels)]
-        super().__init__(conv, nn.BatchNorm2d(out_channels), *last)
+        super().__init__(conv, nn.BatchNorm2d(out_channels, eps=eps), *last)
+
+
+class NormPReLU(nn.Sequential):
+    """Batch norm and PReLU: what follows features that were added or concatenated.
+
+    Args:
+        channels: width of the input.
+        eps: of the norm; 1e-5 is PyTorch's.
+    """
+
+    def __init__(self, channels: int, *, eps: float = 1e-5) -> None:
+        super().__init__(nn.BatchNorm2d(channels, eps=eps), nn.PReLU(channels))
 
 
 class ConvAct(nn.Sequential):
@@ -191,3 +205,25 @@ def resize_like(
         return features_BDhw
     align = align_corners if mode == "bilinear" else None
     return F.interpolate(features_BDhw, size=size, mode=mode, align_corners=align)
+
+
+def halve(image_BCHW: Tensor) -> Tensor:
+    """Return an image at half its size: means of 3 x 3 pixels, (B, C, ceil(H / 2), ceil(W / 2))."""
+    return F.avg_pool2d(image_BCHW, kernel_size=3, stride=2, padding=1)
+
+
+def max_unpool_2x2(features_BDhw: Tensor, indices_BDhw: Tensor, like: Tensor) -> Tensor:
+    """Put features back where a 2x2 max pooling found its maxima; zeros elsewhere.
+
+    Badrinarayanan et al. 2017, SegNet, section 3.1. As `F.max_unpool2d`, in operations that every export has.
+
+    Args:
+        features_BDhw: as many as there are indices.
+        indices_BDhw: from `F.max_pool2d(..., return_indices=True)` with windows that do not overlap.
+        like: its last two sides are those of what was pooled.
+    """
+    height, width = like.shape[-2:]
+    batch, channels = features_BDhw.shape[:2]
+    empty = features_BDhw.new_zeros(batch, channels, height * width)
+    filled = empty.scatter(2, indices_BDhw.flatten(2), features_BDhw.flatten(2))
+    return filled.view(batch, channels, height, width)

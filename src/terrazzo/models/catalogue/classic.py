@@ -20,6 +20,18 @@ def _deeplabv3plus() -> "Network":
     return DeepLabV3Plus
 
 
+def _enet() -> "Network":
+    from terrazzo.models.enet import ENet
+
+    return ENet
+
+
+def _erfnet() -> "Network":
+    from terrazzo.models.erfnet import ERFNet
+
+    return ERFNet
+
+
 def _fcdensenet() -> "Network":
     from terrazzo.models.fcdensenet import FCDenseNet
 
@@ -130,6 +142,24 @@ CLASSIC: dict[str, Architecture] = {
         load=_deeplabv3plus,
         encoder="resnet50",
         encoder_options={"output_stride": 16},
+    ),
+    "enet": Architecture(
+        title="ENet: dilated and asymmetric bottlenecks, a small decoder that unpools",
+        paper=(
+            "Paszke, Chaurasia, Kim, Culurciello: ENet: A Deep Neural Network Architecture for Real-Time "
+            "Semantic Segmentation, https://arxiv.org/abs/1606.02147"
+        ),
+        year=2016,
+        load=_enet,
+    ),
+    "erfnet": Architecture(
+        title="ERFNet: residual blocks of 3 x 1 and 1 x 3 convolutions",
+        paper=(
+            "Romera, Alvarez, Bergasa, Arroyo: ERFNet: Efficient Residual Factorized ConvNet for Real-Time "
+            "Semantic Segmentation, https://doi.org/10.1109/TITS.2017.2750080"
+        ),
+        year=2018,
+        load=_erfnet,
     ),
     "fcdensenet": Architecture(
         title="FC-DenseNet (Tiramisu): dense blocks down and up, from scratch",

@@ -60,6 +60,20 @@ def _renamed(name: str, rules: Sequence[Rule]) -> str | None:
     return name
 
 
+def tensor_of(state: Mapping[str, Tensor], name: str, source: str) -> Tensor:
+    """Return the tensor that a network's options are read off.
+
+    Raises:
+        RequestError: it is not there.
+    """
+    if name not in state:
+        raise RequestError(
+            f"The weights have no {name!r}, which every {source} has. "
+            f"Some of the names they do have: {', '.join(sorted(state)[:5])}. Check the layout."
+        )
+    return state[name]
+
+
 def assemble(translation: Translation) -> SegmentationModel:
     """Build our network and load the translated weights, every one of them.
 

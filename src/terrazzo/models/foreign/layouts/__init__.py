@@ -33,6 +33,30 @@ def _bisenetv2() -> "Translate":
     return translate
 
 
+def _cgnet() -> "Translate":
+    from terrazzo.models.foreign.layouts.cgnet import translate
+
+    return translate
+
+
+def _enet() -> "Translate":
+    from terrazzo.models.foreign.layouts.enet import translate
+
+    return translate
+
+
+def _erfnet() -> "Translate":
+    from terrazzo.models.foreign.layouts.erfnet import translate
+
+    return translate
+
+
+def _espnet() -> "Translate":
+    from terrazzo.models.foreign.layouts.espnet import translate
+
+    return translate
+
+
 def _fastscnn() -> "Translate":
     from terrazzo.models.foreign.layouts.fastscnn import translate
 
@@ -41,6 +65,10 @@ def _fastscnn() -> "Translate":
 
 LAYOUTS: dict[str, Layout] = {
     "bisenetv2": Layout("CoinCheung/BiSeNet", "MIT", _bisenetv2),
+    "cgnet": Layout(repository="wutianyiRosun/CGNet", licence="MIT", load=_cgnet),
+    "enet": Layout(repository="davidtvs/PyTorch-ENet", licence="MIT", load=_enet),
+    "erfnet": Layout(repository="Eromera/erfnet_pytorch", licence="CC BY-NC 4.0", load=_erfnet),
+    "espnet": Layout(repository="sacmehta/ESPNet", licence="MIT", load=_espnet),
     "fastscnn": Layout("Tramac/Fast-SCNN-pytorch", "Apache-2.0", _fastscnn),
 }
 """Name, that of our architecture, -> layout."""
