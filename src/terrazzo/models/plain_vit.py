@@ -66,15 +66,18 @@ class PlainViT(nn.Module):
                 prefix_1PD = prefix_1PD + self.body.pos_embed[:, :placed]
             tokens_BND = tokens_BND + self._positions(self.body.pos_embed[:, placed:], h, w)
         if self.prefix_tokens:
-            tokens_BND = torch.cat([prefix_1PD.expand(len(tokens_BND), -1, -1), tokens_BND], dim=1)
+            tokens_BND = torch.cat([prefix_1PD.expand(tokens_BND.shape[0], -1, -1), tokens_BND], dim=1)
         entering_BND: Tensor = self.body.norm_pre(self.body.patch_drop(self.body.pos_drop(tokens_BND)))
         return entering_BND
 
     def map(self, tokens_BND: Tensor, image_BCHW: Tensor) -> Tensor:
         """Return the patches as (B, D, h, w), prefix tokens left out."""
+        return self.map_patches(tokens_BND[:, self.prefix_tokens :], image_BCHW)
+
+    def map_patches(self, patches_BND: Tensor, image_BCHW: Tensor) -> Tensor:
+        """Return (B, D, h, w) of tokens that are patches already, of any width D."""
         h, w = (side // self.patch for side in image_BCHW.shape[-2:])
-        patches_BND = tokens_BND[:, self.prefix_tokens :]
-        return patches_BND.transpose(1, 2).reshape(len(patches_BND), self.width, h, w)
+        return patches_BND.transpose(1, 2).reshape(patches_BND.shape[0], -1, h, w)
 
     def after(self, image_BCHW: Tensor, blocks: Sequence[int]) -> list[Tensor]:
         """Return (B, N, D) after each of the chosen blocks (counted from 0, rising), before the last norm."""
@@ -112,7 +115,7 @@ class PlainViT(nn.Module):
         # An exported graph must serve every size, the one it was trained at included.
         if not torch.compiler.is_exporting() and (h, w) == trained:
             return embedding_1ND
-        map_1Dhw = embedding_1ND.float().unflatten(1, trained).permute(0, 3, 1, 2)
+        map_1Dhw = embedding_1ND.float().reshape(1, *trained, self.width).permute(0, 3, 1, 2)
         resized_1Dhw = F.interpolate(
             map_1Dhw,
             size=(h, w),
@@ -134,7 +137,7 @@ def build_plain_vit(
 
     Two options are ours, for weights of other libraries: `norm_eps`, of every layer norm (timm's are 1e-6,
     some of PyTorch's 1e-5), and `resampling` (see `PlainViT`). The others go to timm: `img_size` for the
-    size of the position embeddings, `drop_path_rate`, or `embed_dim`, `depth` and `num_heads` of a smaller one.
+    size of the position embeddings, `drop_path_rate`, or `embed_dim`, `depth`, `num_heads` of a smaller one.
 
     Raises:
         RequestError: an unknown name, a network that is no plain vision transformer, a wrong option, or

@@ -10,5 +10,14 @@ if TYPE_CHECKING:
 
     Translate = Callable[[nn.Module], Translation]
 
-MODULES: dict[str, "Callable[[], Translate]"] = {}
+
+def _transformers_dpt() -> "Translate":
+    from terrazzo.models.foreign.modules.transformers_dpt import translate_dpt
+
+    return translate_dpt
+
+
+MODULES: dict[str, "Callable[[], Translate]"] = {
+    "transformers.DPTForSemanticSegmentation": _transformers_dpt,
+}
 """`library.Class` -> a function that imports and returns the translating function."""
