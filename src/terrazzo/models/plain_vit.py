@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -147,10 +148,10 @@ def build_plain_vit(
     norm_eps, resampling = _checked_eps(given.pop("norm_eps", None)), given.pop("resampling", "bicubic")
     if resampling not in ("bicubic", "bilinear"):
         raise RequestError(f"Encoder option resampling = {resampling!r}: give 'bicubic' or 'bilinear'.")
-    loading = weight_arguments(name, pretrained)
+    loading = _strict(weight_arguments(name, pretrained))
     _require_plain(name)
-    sized = {"in_chans": in_channels, "num_classes": 0, "dynamic_img_size": True}
-    body = _without_pooling(create(name, {**sized, **given, **loading}))
+    body = create(name, {"in_chans": in_channels, "dynamic_img_size": True, **given, **loading})
+    body = _without_classifier(body)
     _require_square(name, body)
     _set_eps(body, norm_eps)
     if not pretrained:
@@ -171,8 +172,24 @@ def _set_eps(body: nn.Module, eps: float | None) -> None:
             module.eps = eps
 
 
-def _without_pooling(body: Any) -> Any:
-    """Drop what pools the tokens for a classifier; a norm that followed the pooling becomes the last norm."""
+def _strict(loading: dict[str, Any]) -> dict[str, Any]:
+    """Let timm build the classifier that the weights have: it takes incomplete ones where theirs differs."""
+    overlay = loading.get("pretrained_cfg_overlay", {})
+    if loading["pretrained"] and not ("file" in overlay and _lacks_classifier(overlay["file"])):
+        return loading
+    return {**loading, "num_classes": 0, "pretrained_cfg_overlay": {**overlay, "num_classes": 0}}
+
+
+def _lacks_classifier(file: str) -> bool:
+    """Return whether a file in timm's own layout has no classifier; timm makes one for other layouts."""
+    with safe_open(file, framework="pt") as weights:
+        names = set(weights.keys())
+    return "patch_embed.proj.weight" in names and "head.weight" not in names
+
+
+def _without_classifier(body: Any) -> Any:
+    """Drop the classifier and its pooling; a norm that followed the pooling becomes the last norm."""
+    body.reset_classifier(0)
     if isinstance(body.norm, nn.Identity):
         body.norm, body.fc_norm = body.fc_norm, nn.Identity()
     body.attn_pool = None

@@ -127,6 +127,7 @@ def test_dpt__refuses_hybrids() -> None:
         "depths": [1, 1, 1],
         "hidden_sizes": [32, 64, 128],
         "embedding_size": 32,
+        "num_groups": 8,
         "out_features": ["stage1", "stage2", "stage3"],
     }
     module = DPTForSemanticSegmentation(

@@ -7,7 +7,6 @@ keeps what the module does, and its weight.
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from terrazzo.core.errors import RequestError
@@ -82,7 +81,8 @@ def _require_ours(config: Any) -> None:
         kind = getattr(config.backbone_config, "model_type", "none")
         raise RequestError(
             f"This DPT stands on a backbone of its own ({kind!r}; DPT-Hybrid has a BiT); ours stands on a "
-            "plain vision transformer. Only modules with is_hybrid=False and no backbone_config can be translated."
+            "plain vision transformer. Only modules with is_hybrid=False and no backbone_config can be "
+            "translated."
         )
     levels = len(SCALES)
     expected = {"reassemble_factors": list(SCALES), "hidden_act": "gelu"}
@@ -132,7 +132,7 @@ def _with_our_biases(units: dict[str, Tensor], *, norms: bool) -> dict[str, Tens
     convs = [name for name, tensor in units.items() if ".residual_layer" in name and tensor.ndim == 4]
     for weight in convs:
         unit, place, _ = weight.rsplit(".", 2)
-        bias = units.pop(f"{unit}.{place}.bias", torch.zeros(len(units[weight])))
+        bias = units.pop(f"{unit}.{place}.bias", units[weight].new_zeros(len(units[weight])))
         if norms:
             mean = f"{unit}.{int(place) + 1}.running_mean"
             units[mean] = units[mean] - bias
