@@ -120,12 +120,13 @@ def test_setr__streams_get_what_deeper_ones_say() -> None:
     torch.testing.assert_close(seen, torch.ones(4, 4).triu(), atol=1e-4, rtol=0)
 
 
-def test_setr__align_corners_reaches_inner_widenings_and_outputs() -> None:
+@pytest.mark.parametrize("decoder", ["pup", "mla"])
+def test_setr__align_corners_reaches_inner_widenings_and_outputs(decoder: str) -> None:
     image = images(2, 3, 64, 96)
     torch.manual_seed(0)
-    model = tiny()
+    model = tiny(decoder=decoder)
     torch.manual_seed(0)
-    aligned = tiny(align_corners=True)
+    aligned = tiny(decoder=decoder, align_corners=True)
     prediction = aligned(image)
     assert prediction.align_corners
     assert all(output.align_corners for output in prediction.auxiliary)

@@ -16,7 +16,6 @@ from torch.nn import functional as F
 
 from terrazzo.core.errors import RequestError
 from terrazzo.models.encoder import create, pixel_statistics, weight_arguments
-from terrazzo.models.layers import initialise
 
 Resampling = Literal["bicubic", "bilinear"]
 
@@ -136,6 +135,8 @@ def build_plain_vit(
 ) -> PlainViT:
     """Build a plain vision transformer by its timm name; arguments as for `build_encoder`.
 
+    Random weights are drawn as timm does it, those of the patches' projection included.
+
     Two options are ours, for weights of other libraries: `norm_eps`, of every layer norm (timm's are 1e-6,
     some of PyTorch's 1e-5), and `resampling` (see `PlainViT`). The others go to timm: `img_size` for the
     size of the position embeddings, `drop_path_rate`, or `embed_dim`, `depth`, `num_heads` of a smaller one.
@@ -154,8 +155,6 @@ def build_plain_vit(
     body = _without_classifier(body)
     _require_square(name, body)
     _set_eps(body, norm_eps)
-    if not pretrained:
-        initialise(body.patch_embed)
     mean, std = pixel_statistics(body.pretrained_cfg, in_channels) if pretrained else (None, None)
     return PlainViT(body, resampling=resampling, mean=mean, std=std)
 
