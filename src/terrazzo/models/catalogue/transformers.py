@@ -8,13 +8,36 @@ if TYPE_CHECKING:
     from terrazzo.models.catalogue.entry import Network
 
 
+def _dpt() -> "Network":
+    from terrazzo.models.dpt import DPT
+
+    return DPT
+
+
 def _segformer() -> "Network":
     from terrazzo.models.segformer import SegFormer
 
     return SegFormer
 
 
+def _setr() -> "Network":
+    from terrazzo.models.setr import SETR
+
+    return SETR
+
+
 TRANSFORMERS: dict[str, Architecture] = {
+    "dpt": Architecture(
+        title="DPT: a plain vision transformer, reassembled into a pyramid and fused",
+        paper=(
+            "Ranftl, Bochkovskiy, Koltun: Vision Transformers for Dense Prediction, "
+            "https://arxiv.org/abs/2103.13413"
+        ),
+        year=2021,
+        load=_dpt,
+        encoder="vit_base_patch16_384",
+        encoder_kind="plain",
+    ),
     "segformer": Architecture(
         title="SegFormer: Mix Transformer encoder, a linear layer per level, their fusion",
         paper=(
@@ -24,5 +47,16 @@ TRANSFORMERS: dict[str, Architecture] = {
         year=2021,
         load=_segformer,
         encoder="mit_b0",
+    ),
+    "setr": Architecture(
+        title="SETR: a plain vision transformer with a naive, a progressive or an aggregating decoder",
+        paper=(
+            "Zheng, Lu, Zhao, Zhu, Luo, Wang, Fu, Feng, Xiang, Torr, Zhang: Rethinking Semantic Segmentation "
+            "from a Sequence-to-Sequence Perspective with Transformers, https://arxiv.org/abs/2012.15840"
+        ),
+        year=2021,
+        load=_setr,
+        encoder="vit_base_patch16_384",
+        encoder_kind="plain",
     ),
 }

@@ -20,7 +20,7 @@ def from_module(
         module: of torchvision, segmentation_models_pytorch or transformers; see MODULES for which. It stays
             as it is.
         mean: per channel, in pixel units (0..255 for uint8 images), that its images were normalised with;
-            None for ImageNet's, which these libraries use.
+            None for those of the library's own image processor: ImageNet's but for DPT.
         std: likewise.
 
     Returns:

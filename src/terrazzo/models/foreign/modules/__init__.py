@@ -77,6 +77,12 @@ def _torchvision_fcn() -> "Translate":
     return translate_fcn
 
 
+def _transformers_dpt() -> "Translate":
+    from terrazzo.models.foreign.modules.transformers_dpt import translate_dpt
+
+    return translate_dpt
+
+
 def _transformers_segformer() -> "Translate":
     from terrazzo.models.foreign.modules.transformers_segformer import translate_segformer
 
@@ -101,6 +107,7 @@ MODULES: dict[str, "Callable[[], Translate]"] = {
     "segmentation_models_pytorch.UnetPlusPlus": _smp_unet_plus_plus,
     "torchvision.DeepLabV3": _torchvision_deeplabv3,
     "torchvision.FCN": _torchvision_fcn,
+    "transformers.DPTForSemanticSegmentation": _transformers_dpt,
     "transformers.SegformerForSemanticSegmentation": _transformers_segformer,
     "transformers.UperNetForSemanticSegmentation": _transformers_upernet,
 }
