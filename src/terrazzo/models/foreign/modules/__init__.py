@@ -10,5 +10,14 @@ if TYPE_CHECKING:
 
     Translate = Callable[[nn.Module], Translation]
 
-MODULES: dict[str, "Callable[[], Translate]"] = {}
+
+def _transformers_eomt() -> "Translate":
+    from terrazzo.models.foreign.modules.transformers_eomt import translate_eomt
+
+    return translate_eomt
+
+
+MODULES: dict[str, "Callable[[], Translate]"] = {
+    "transformers.EomtForUniversalSegmentation": _transformers_eomt,
+}
 """`library.Class` -> a function that imports and returns the translating function."""
