@@ -147,6 +147,16 @@ def test_mask_classification__is_computed_in_float32_under_autocast() -> None:
     assert torch.equal(value, seeded(wide, target))
 
 
+def test_mask_classification__matches_in_float32_under_autocast() -> None:
+    """Forty queries that are nearly alike: coarser costs would choose others of them."""
+    queries, target = example()
+    masks = queries.mask_logits[:, :1] + 1e-3 * torch.randn(2, 40, 5, 4)
+    alike = Queries(masks, torch.zeros(2, 40, 4), stride=4)
+    with torch.autocast("cpu", torch.bfloat16):
+        value = seeded(alike, target)
+    assert torch.equal(value, seeded(alike, target))
+
+
 def test_mask_classification__takes_any_label_dtype_and_void() -> None:
     queries, target = example(void=True)
     wide = torch.where(target == 255, -1, target.to(torch.int16))

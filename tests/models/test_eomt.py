@@ -91,6 +91,15 @@ def test_log_scores__worked_by_hand() -> None:
     )
 
 
+def test_log_scores__of_half_precision_and_on_the_meta_device() -> None:
+    nothing = Queries(torch.full((1, 2, 1, 1), -1e4).half(), torch.zeros(1, 2, 3).half(), stride=1)
+    assert log_scores(nothing).dtype == torch.float16
+    assert log_scores(nothing).flatten().tolist() == pytest.approx([-87.3] * 2, abs=0.1)
+    with torch.device("meta"):
+        model = build_model("eomt", num_classes=3)
+    assert model.eval()(torch.zeros(1, 3, 64, 96, device="meta")).logits.shape == (1, 3, 16, 24)
+
+
 def test_eomt__trains_on_the_segments_of_every_query_block_alone() -> None:
     model = eomt()
     prediction = model(images(2, 70, 90))

@@ -176,14 +176,13 @@ def upscalings(patch: int) -> int:
 def log_scores(queries: Queries) -> Tensor:
     """Return (B, K, h, w): log of the sum over queries of softmax(class) * sigmoid(mask).
 
-    "No object" is left out after the softmax. Computed in float32 and returned in the dtype of the masks;
-    where every query says no, it is about -87.
+    "No object" is left out after the softmax. Where every query says no, it is about -87.
     """
     masks_BQhw, classes_BQK = queries.mask_logits, queries.class_logits
-    with torch.autocast(masks_BQhw.device.type, enabled=False):
-        shares_BQK = classes_BQK.float().softmax(dim=-1)[..., :-1]
-        scores_BKhw = torch.einsum("bqk,bqhw->bkhw", shares_BQK, masks_BQhw.float().sigmoid())
-        return scores_BKhw.clamp(min=torch.finfo(torch.float32).tiny).log().to(masks_BQhw.dtype)
+    shares_BQK = classes_BQK.softmax(dim=-1)[..., :-1].to(masks_BQhw.dtype)
+    scores_BKhw = torch.einsum("bqk,bqhw->bkhw", shares_BQK, masks_BQhw.sigmoid())
+    # In float32, since 0 in place of the smallest number would have no logarithm.
+    return scores_BKhw.float().clamp(min=torch.finfo(torch.float32).tiny).log().to(masks_BQhw.dtype)
 
 
 def _check_options(encoder: PlainViT, num_queries: int, query_blocks: int) -> None:
