@@ -1,5 +1,6 @@
 """The weighted sum of losses and its config."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,9 +9,10 @@ from torch import Tensor
 
 from terrazzo.core.config import validate
 from terrazzo.core.errors import ConfigError, RequestError
-from terrazzo.core.prediction import Auxiliary, Prediction
+from terrazzo.core.prediction import Auxiliary, Prediction, Queries
 from terrazzo.losses.combined import CombinedLoss, WeightedLoss
 from terrazzo.losses.config import LossConfig, LossPart, build_loss
+from terrazzo.losses.masks import mask_classification
 from terrazzo.losses.pixel import cross_entropy
 from terrazzo.losses.region import dice
 
@@ -40,6 +42,22 @@ def test_combined_loss__is_the_weighted_sum_and_returns_every_part() -> None:
     }
     assert list(parts) == list(expected)
     torch.testing.assert_close(parts, expected)
+
+
+def test_combined_loss__adds_masks_with_classes_and_leaves_out_a_main_output_without_weight() -> None:
+    prediction, target = prediction_and_target()
+    masks = torch.randn(2, 4, 4, 4), torch.randn(2, 4, 4)
+    queries = Queries(*masks, stride=4, weight=0.5), Queries(*masks, stride=4)
+    combined = CombinedLoss([WeightedLoss("ce", 1.0, cross_entropy)])
+    torch.manual_seed(0)
+    expected = [mask_classification(output, target) for output in queries]
+    torch.manual_seed(0)
+    total, parts = combined(replace(prediction, auxiliary=(), queries=queries, weight=0.0), target)
+    assert list(parts) == ["masks1", "masks2"]
+    torch.testing.assert_close(list(parts.values()), expected)
+    torch.testing.assert_close(total, 0.5 * expected[0] + expected[1])
+    half, parts = combined(replace(prediction, auxiliary=(), weight=0.5), target)
+    torch.testing.assert_close(half, 0.5 * parts["ce"])
 
 
 def test_combined_loss__differentiates_main_and_auxiliary_outputs() -> None:

@@ -55,6 +55,16 @@ def test_summarise__lists_stages_with_shapes_and_strides() -> None:
     assert sum(stage.macs or 0 for stage in totals) == summary.macs
 
 
+def test_summarise__parts_without_maps_have_no_row_and_count_all_the_same() -> None:
+    options = {"img_size": 64, "embed_dim": 32, "depth": 3, "num_heads": 2}
+    summary = describe("eomt", size=(64, 96), encoder_options=options)
+    assert [(stage.name, stage.shape, stage.stride) for stage in summary.stages] == [
+        ("upscale", (32, 16, 24), 4)
+    ]
+    assert summary.parameters > 3 * 12 * 32**2
+    assert summary.macs > 3 * 12 * 32**2 * 24
+
+
 def test_summarise__shows_every_level_of_an_encoder() -> None:
     summary = describe("fpn", size=(97, 131), encoder="resnet10t")
     levels = [(stage.name, stage.stride) for stage in summary.stages if stage.name.startswith("encoder")]

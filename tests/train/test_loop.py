@@ -98,6 +98,26 @@ def test_fit__counts_steps_micro_batches_and_samples() -> None:
     assert state["seconds"] > 0
 
 
+def test_fit__says_how_far_it_is_before_every_step() -> None:
+    def first_weight(state: State) -> float:
+        return state["model"].get_parameter("classify.weight")[0, 0, 0, 0].item()
+
+    state, seen = new_state(), [torch.zeros(0)]
+    hooks = Hooks(
+        lr_factor=lambda s: 1.0,
+        done=lambda s: s["step"] >= 2,
+        after_step=lambda s, facts: None,
+        before_step=lambda s: seen.append(torch.tensor([s["step"], first_weight(s)])),
+    )
+    weight = first_weight(state)
+    fit(
+        Accelerator(cpu=True), state, cycle(uneven_batches()), loss_function, hooks,
+        accumulate=2, clip=1.0, ignore_index=255, seed=0,
+    )  # fmt: skip
+    assert [int(entry[0]) for entry in seen[1:]] == [0, 1]
+    assert seen[1][1] == weight != seen[2][1]
+
+
 def test_fit__dropout_depends_on_seed_and_step_not_on_what_was_drawn_before() -> None:
     def final(seed: int, disturb: bool) -> dict[str, Tensor]:
         state = new_state(dropout=0.5)

@@ -188,6 +188,23 @@ def test_train__patience_stops_a_run_that_gets_no_better(
     assert result.steps == 3
 
 
+EOMT = ("model={kind: eomt, options: {num_queries: 9, query_blocks: 2, encoder_options: {img_size: 64, "
+        "embed_dim: 32, depth: 3, num_heads: 2, init_values: 1.0}}}")  # fmt: skip
+
+
+def test_train__masks_fade_with_the_run_and_a_resumed_one_is_the_same(tmp_path: Path) -> None:
+    recipe = tiny(EOMT, "train.steps=4", "train.ema=0")
+    train(recipe, tmp_path / "whole")
+    with pytest.raises(Killed):
+        train(recipe, tmp_path / "killed", reporter=KillAt(2))
+    train(recipe, tmp_path / "killed", resume=True)
+    assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
+    model, _ = load_model(tmp_path / "whole" / "last")
+    # Set before the last of four steps, with three quarters done: the second block is halfway.
+    assert model.get_buffer("attn_mask_probs").tolist() == pytest.approx([0.0, 0.5**0.9])
+    assert {"loss/masks1", "loss/masks3"} <= read_log(tmp_path / "whole" / "log.csv")[0].keys()
+
+
 def test_train__stages_change_crop_and_batch(tmp_path: Path) -> None:
     seen: list[tuple[int, ...]] = []
 

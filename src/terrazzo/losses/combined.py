@@ -9,6 +9,7 @@ from torch import Tensor
 
 from terrazzo.core.errors import RequestError
 from terrazzo.core.sample import IGNORE
+from terrazzo.losses.masks import mask_classification
 
 if TYPE_CHECKING:
     from terrazzo.core.prediction import Auxiliary, Prediction
@@ -30,7 +31,10 @@ class WeightedLoss:
 
 
 class CombinedLoss:
-    """The sum of weight * loss over its parts, over the main output and the auxiliary ones."""
+    """The sum of weight * loss over its parts, over the main output and the auxiliary ones.
+
+    Masks with classes have a loss of their own, whatever the parts (see `losses.masks`).
+    """
 
     def __init__(self, parts: Sequence[WeightedLoss], *, ignore_index: int = IGNORE) -> None:
         if not parts:
@@ -50,13 +54,28 @@ class CombinedLoss:
 
         Returns:
             The total to differentiate (float32 scalar), and each part's own value, detached and without its
-            weight: `name` for the main output, `auxiliary<i>.name` (i from 1) for deep supervision.
+            weight: `name` for the main output, `auxiliary<i>.name` (i from 1) for deep supervision,
+            `masks<i>` for masks with classes. A main output of weight 0 is left out.
         """
-        total, values = self._output_loss(prediction, target_BHW)
+        total: Tensor = torch.zeros((), device=prediction.logits.device)
+        values: dict[str, Tensor] = {}
+        if prediction.weight:
+            loss, values = self._output_loss(prediction, target_BHW)
+            total = prediction.weight * loss
         for number, output in enumerate(prediction.auxiliary, start=1):
             loss, parts = self._output_loss(output, target_BHW)
             total = total + output.weight * loss
             values |= {f"auxiliary{number}.{name}": value for name, value in parts.items()}
+        masks, parts = self._queries_loss(prediction, target_BHW)
+        return total + masks, values | parts
+
+    def _queries_loss(self, prediction: "Prediction", target_BHW: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        total: Tensor = torch.zeros((), device=prediction.logits.device)
+        values: dict[str, Tensor] = {}
+        for number, queries in enumerate(prediction.queries, start=1):
+            loss = mask_classification(queries, target_BHW, ignore_index=self.ignore_index)
+            total = total + queries.weight * loss
+            values[f"masks{number}"] = loss.detach()
         return total, values
 
     def _output_loss(

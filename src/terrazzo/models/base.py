@@ -143,7 +143,11 @@ class SegmentationModel(nn.Module):
                 for output in outputs.boundaries
             ),
             queries=tuple(
-                replace(output, mask_logits=crop(output.mask_logits, logits_size(size, output.stride)))
+                replace(
+                    output,
+                    mask_logits=crop(output.mask_logits, logits_size(size, output.stride)),
+                    class_logits=self._query_classes(output.class_logits),
+                )
                 for output in outputs.queries
             ),
         )
@@ -152,6 +156,10 @@ class SegmentationModel(nn.Module):
         """Crop the padding off, and the outputs that mean void."""
         cropped_BKhw = crop(logits_BKhw, logits_size(size, stride))
         return cropped_BKhw if self._kept is None else cropped_BKhw[:, self._kept]
+
+    def _query_classes(self, class_logits_BQK: Tensor) -> Tensor:
+        """Leave out the outputs that mean void; "no object" stays the last."""
+        return class_logits_BQK if self._kept is None else class_logits_BQK[..., [*self._kept, -1]]
 
     def _check(self, image_BCHW: Tensor) -> None:
         if image_BCHW.ndim != 2 + self.sides or image_BCHW.shape[1] != self.in_channels:

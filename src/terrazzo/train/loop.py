@@ -70,6 +70,10 @@ class State(Counters):
     """Its groups carry `base_lr`, the rate before the schedule's factor."""
 
 
+def _nothing(_state: State) -> None:
+    """Do nothing before a step."""
+
+
 @dataclass(frozen=True)
 class Hooks:
     """What the loop calls at its boundaries; each is given the state."""
@@ -82,6 +86,10 @@ class Hooks:
 
     after_step: Callable[[State, "StepFacts"], None]
     """Logs, validates and saves as it sees fit; always at an optimiser-step boundary."""
+
+    before_step: Callable[[State], None] = _nothing
+    """Tells the model how far the run is; what it changes must be a function of the counters alone, or a
+    resumed run is another one."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,7 @@ def fit(
     sitting = time.monotonic() - state["seconds"]
     while not _main_says(accelerator, hooks.done(state)):
         _set_learning_rates(state, hooks.lr_factor(state))
+        hooks.before_step(state)
         _seed_step(seed, state["step"], accelerator.process_index)
         micro = [_to_device(next(batches), accelerator.device) for _ in range(accumulate)]
         loss, parts = _backward(accelerator, state["network"], micro, loss_function, ignore_index)

@@ -113,6 +113,7 @@ class Run:
             lr_factor=lambda s: lr_factor(self.progress(s), self.recipe.schedule),
             done=self.done,
             after_step=self.after_step,
+            before_step=lambda s: cast("SegmentationModel", s["model"]).set_progress(self.progress(s)),
         )
         train = self.recipe.train
         fit(

@@ -14,6 +14,12 @@ def _dpt() -> "Network":
     return DPT
 
 
+def _eomt() -> "Network":
+    from terrazzo.models.eomt import EoMT
+
+    return EoMT
+
+
 def _segformer() -> "Network":
     from terrazzo.models.segformer import SegFormer
 
@@ -36,6 +42,19 @@ TRANSFORMERS: dict[str, Architecture] = {
         year=2021,
         load=_dpt,
         encoder="vit_base_patch16_384",
+        encoder_kind="plain",
+    ),
+    "eomt": Architecture(
+        title="EoMT: queries in the last blocks of a plain ViT say classes and masks, no decoder",
+        paper=(
+            "Kerssies, Cavagnero, Hermans, Norouzi, Averta, Leibe, Dubbelman, de Geus: Your ViT is Secretly "
+            "an Image Segmentation Model, https://arxiv.org/abs/2503.19108"
+        ),
+        year=2025,
+        load=_eomt,
+        encoder="vit_base_patch14_reg4_dinov2",
+        # The official code takes DINOv2's weights, made for patches of 14, to patches of 16.
+        encoder_options={"patch_size": 16, "img_size": 512},
         encoder_kind="plain",
     ),
     "segformer": Architecture(

@@ -83,6 +83,12 @@ def _transformers_dpt() -> "Translate":
     return translate_dpt
 
 
+def _transformers_eomt() -> "Translate":
+    from terrazzo.models.foreign.modules.transformers_eomt import translate_eomt
+
+    return translate_eomt
+
+
 def _transformers_segformer() -> "Translate":
     from terrazzo.models.foreign.modules.transformers_segformer import translate_segformer
 
@@ -108,6 +114,7 @@ MODULES: dict[str, "Callable[[], Translate]"] = {
     "torchvision.DeepLabV3": _torchvision_deeplabv3,
     "torchvision.FCN": _torchvision_fcn,
     "transformers.DPTForSemanticSegmentation": _transformers_dpt,
+    "transformers.EomtForUniversalSegmentation": _transformers_eomt,
     "transformers.SegformerForSemanticSegmentation": _transformers_segformer,
     "transformers.UperNetForSemanticSegmentation": _transformers_upernet,
 }
