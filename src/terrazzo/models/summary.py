@@ -227,26 +227,9 @@ def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield name, child
 
 
-<<<<<<< HEAD
 def _stages(total: Stage, maps: list[Tensor], height: int) -> list[Stage]:
     """Return the row of one part, and one for each of its outputs where there are several."""
     if not maps:
-=======
-def _stages(
-    name: str, part: nn.Module, output: Any, layers: dict[nn.Module, _Count], height: int
-) -> list[Stage]:
-    """Return the row of one part, and one for each of its outputs where there are several.
-
-    A part that gives tokens and no maps has no row; it counts in the sums all the same.
-    """
-    macs = sum(layers[module].macs for module in part.modules() if module in layers)
-    maps = [(tuple(entry.shape[1:]), height // entry.shape[2]) for entry in _maps(output)]
-    if not maps:
-        return []
-    shape, stride = max(maps, key=lambda entry: entry[1])
-    total = Stage(name, shape, stride, _parameters(part), macs)
-    if len(maps) == 1:
->>>>>>> m-eomt
         return [total]
     shapes = [(tuple(entry.shape[1:]), height // entry.shape[2]) for entry in maps]
     shape, stride = max(shapes, key=lambda entry: entry[1])
