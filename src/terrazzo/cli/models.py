@@ -70,14 +70,23 @@ def _size(text: str) -> tuple[int, int]:
 
 def _print_list(to: Console, entries: "list[ArchitectureSummary]", size: str) -> None:
     table = Table(box=None, pad_edge=False)
-    for title in ("name", "what it is", "encoder"):
-        table.add_column(title)
-    for title in ("year", "parameters", f"GMACs at {size}", "stride"):
-        table.add_column(title, justify="right")
+    widths = (max(len(entry.name) for entry in entries), 14, 8, 6, 6)
+    for title, width in zip(("name", "encoder", "params", "GMACs", "stride"), widths, strict=True):
+        numbers = title not in ("name", "encoder")
+        table.add_column(title, justify="right" if numbers else "left", no_wrap=True, width=width)
+    # On a narrow terminal the paper's title gives way.
+    table.add_column("paper", no_wrap=True, width=max(20, to.width - sum(widths) - 2 * len(widths)))
     for entry in entries:
-        numbers = (f"{entry.parameters:,}", f"{entry.macs / 1e9:.1f}", str(entry.stride))
-        table.add_row(entry.name, entry.title, entry.encoder or "its own", str(entry.year), *numbers)
+        costs = (f"{entry.parameters / 1e6:.2f} M", f"{entry.macs / 1e9:.1f}", str(entry.stride))
+        table.add_row(entry.name, entry.encoder or "its own", *costs, _short(entry))
     to.print(table)
+    to.print(f"MACs of one {size} image. More of one: terrazzo models NAME. Everything: --json FILE.")
+
+
+def _short(entry: "ArchitectureSummary") -> str:
+    """Return the first author, the year and the title of the paper."""
+    authors, _, rest = entry.paper.partition(": ")
+    return f"{authors.partition(',')[0]} {entry.year}: {rest.rpartition(', http')[0]}"
 
 
 def _print_one(to: Console, summary: "ModelSummary") -> None:
