@@ -9,9 +9,10 @@ from torch import Tensor
 
 from terrazzo.core.errors import RequestError
 from terrazzo.core.sample import IGNORE
+from terrazzo.losses.boundary import aware_cross_entropy, balanced_cross_entropy
 
 if TYPE_CHECKING:
-    from terrazzo.core.prediction import Auxiliary, Prediction
+    from terrazzo.core.prediction import Auxiliary, Boundary, Prediction
     from terrazzo.losses import Loss
 
 
@@ -30,7 +31,10 @@ class WeightedLoss:
 
 
 class CombinedLoss:
-    """The sum of weight * loss over its parts, over the main output and the auxiliary ones."""
+    """The sum of weight * loss over its parts, over the main output and the auxiliary ones.
+
+    Boundary branches bring losses of their own, see `losses.boundary`.
+    """
 
     def __init__(self, parts: Sequence[WeightedLoss], *, ignore_index: int = IGNORE) -> None:
         if not parts:
@@ -50,14 +54,28 @@ class CombinedLoss:
 
         Returns:
             The total to differentiate (float32 scalar), and each part's own value, detached and without its
-            weight: `name` for the main output, `auxiliary<i>.name` (i from 1) for deep supervision.
+            weight: `name` for the main output, `auxiliary<i>.name` (i from 1) for deep supervision,
+            `boundary<i>` and `boundary<i>.aware` for boundary branches.
         """
         total, values = self._output_loss(prediction, target_BHW)
         for number, output in enumerate(prediction.auxiliary, start=1):
             loss, parts = self._output_loss(output, target_BHW)
             total = total + output.weight * loss
             values |= {f"auxiliary{number}.{name}": value for name, value in parts.items()}
+        for number, boundary in enumerate(prediction.boundaries, start=1):
+            loss, parts = self._boundary_loss(prediction, boundary, target_BHW)
+            total = total + loss
+            values |= {f"boundary{number}{name}": value for name, value in parts.items()}
         return total, values
+
+    def _boundary_loss(
+        self, prediction: "Prediction", boundary: "Boundary", target_BHW: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the branch's own loss and the main output's at boundaries, weighted, and both by name."""
+        own = balanced_cross_entropy(boundary, target_BHW, ignore_index=self.ignore_index)
+        aware = aware_cross_entropy(prediction, boundary, target_BHW, ignore_index=self.ignore_index)
+        total = boundary.weight * own + boundary.aware_weight * aware
+        return total, {"": own.detach(), ".aware": aware.detach()}
 
     def _output_loss(
         self, output: "Prediction | Auxiliary", target_BHW: Tensor
