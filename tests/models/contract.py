@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
+from torch.fx.experimental import _config
 
 from terrazzo.core.errors import RequestError
 from terrazzo.core.prediction import Prediction, logits_size
@@ -201,9 +202,9 @@ class ModelContract:
         model = self.build().eval()
         batch = images(3, 3, 64, 64)
         with torch.no_grad():
-            torch.testing.assert_close(
-                model(batch).logits[1:2], model(batch[1:2]).logits, atol=1e-5, rtol=1e-5
-            )
+            together, alone = model(batch).logits[1:2], model(batch[1:2]).logits
+        scale = max(1.0, alone.abs().amax().item())  # deep networks before training have logits of 100
+        torch.testing.assert_close(together, alone, atol=1e-5 * scale, rtol=1e-5)
 
     def test_works_in_bfloat16_and_channels_last(self) -> None:
         model = self.build().eval().to(memory_format=torch.channels_last)
@@ -220,8 +221,10 @@ class ModelContract:
         model = self.build().eval()
         batch, height, width = (torch.export.Dim.DYNAMIC,) * 3
         shapes = ({0: batch, 2: height, 3: width},)
-        program = torch.export.export(model, (images(2, 3, 97, 131),), dynamic_shapes=shapes).module()
-        for shape in [(2, 3, 97, 131), (1, 3, 64, 64), (3, 3, 50, 203)]:
+        # Sizes stay general even where a map, at stride 64 or pooled, may be a single pixel.
+        with _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
+            program = torch.export.export(model, (images(2, 3, 97, 131),), dynamic_shapes=shapes).module()
+        for shape in [(2, 3, 97, 131), (1, 3, 64, 64), (3, 3, 50, 203), (1, 3, 190, 330)]:
             image = images(*shape)
             with torch.no_grad():
                 exported, expected = program(image), model(image)

@@ -27,5 +27,20 @@ class Layout:
     hold num_classes as the number of outputs, and the repository's own image convention."""
 
 
-LAYOUTS: dict[str, Layout] = {}
+def _ddrnet() -> "Translate":
+    from terrazzo.models.foreign.layouts.ddrnet import translate
+
+    return translate
+
+
+def _pidnet() -> "Translate":
+    from terrazzo.models.foreign.layouts.pidnet import translate
+
+    return translate
+
+
+LAYOUTS: dict[str, Layout] = {
+    "ddrnet": Layout(repository="ydhongHIT/DDRNet", licence="MIT", load=_ddrnet),
+    "pidnet": Layout(repository="XuJiacong/PIDNet", licence="MIT", load=_pidnet),
+}
 """Name, that of our architecture, -> layout."""
