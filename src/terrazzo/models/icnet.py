@@ -7,10 +7,10 @@ stride-8 stage; those features, at half their size again, go through the rest of
 1/2 and 1/4 share their layers and their work. Three convolutions see the full image.
 
 Ours: halving is the mean of 2 x 2 (there, every second value), bins are those of adaptive pooling, features
-are widened with align_corners=False; timm's ResNets have the stride in the 3x3 convolution, and begin a dilated
-stage with the dilation of the one before. The paper then removes half of the kernels of the trained network; as
-small from the start is `encoder="resnet50c"`, `encoder_options={"channels": [32, 64, 128, 256]}`,
-`context_channels=256`, with as many parameters as the published compressed one.
+are widened with align_corners=False; timm's ResNets have the stride in the 3x3 convolution, and begin
+a dilated stage with the dilation of the one before. The paper then removes half of the kernels of the trained
+network; as small from the start is `encoder="resnet50c"` with `encoder_options={"channels": [32, 64, 128,
+256]}` and `context_channels=256`, which has as many parameters as the published compressed one.
 
 Shapes: B images, C channels, H x W image size, h x w feature size, D feature width, K classes.
 """
