@@ -221,8 +221,7 @@ class ModelContract:
         model = self.build().eval()
         batch, height, width = (torch.export.Dim.DYNAMIC,) * 3
         shapes = ({0: batch, 2: height, 3: width},)
-        # Sizes stay general even where a map, at stride 64 or pooled, may be a single pixel.
-        with _config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
+        with _config.patch(backed_size_oblivious=model.one_pixel_maps):  # type: ignore[attr-defined]
             program = torch.export.export(model, (images(2, 3, 97, 131),), dynamic_shapes=shapes).module()
         for shape in [(2, 3, 97, 131), (1, 3, 64, 64), (3, 3, 50, 203), (1, 3, 190, 330)]:
             image = images(*shape)

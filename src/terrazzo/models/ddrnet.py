@@ -110,6 +110,7 @@ class DDRNet(SegmentationModel):
     """
 
     norms_global_average = True
+    one_pixel_maps = True
 
     def __init__(
         self,

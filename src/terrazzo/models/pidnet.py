@@ -208,6 +208,7 @@ class PIDNet(SegmentationModel):
     """
 
     norms_global_average = True
+    one_pixel_maps = True
 
     def __init__(
         self,
