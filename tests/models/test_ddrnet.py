@@ -23,7 +23,7 @@ class TestDDRNet23Slim(ModelContract):
         arguments={"num_classes": 19, "auxiliary": False},
         ours=5_695_923,
         millions=5.7,
-        source="table V, without the extra head",
+        source="the comparison on Cityscapes, without the extra head",
     )
 
 
@@ -37,7 +37,7 @@ class TestDDRNet39(ModelContract):
         arguments={"num_classes": 19, "variant": "39", "auxiliary": False},
         ours=32_360_147,
         millions=32.3,
-        source="table V, without the extra head",
+        source="the comparison on Cityscapes, without the extra head",
     )
 
 

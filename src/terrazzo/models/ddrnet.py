@@ -1,7 +1,7 @@
 """DDRNet: two resolutions all the way, which tell each other what they see.
 
 Hong, Pan, Sun, Jia 2021, Deep Dual-resolution Networks for Real-time and Accurate Semantic Segmentation of
-Road Scenes, section III and table I, https://arxiv.org/abs/2101.06085 (Pan et al. 2022, IEEE Transactions on
+Road Scenes, section III, https://arxiv.org/abs/2101.06085 (Pan et al. 2022, IEEE Transactions on
 Intelligent Transportation Systems). As in the official code there is no bias where batch norm follows; there,
 the first two convolutions have one, which changes nothing. Weights of github.com/ydhongHIT/DDRNet (MIT) fit.
 
@@ -23,11 +23,11 @@ Variant = Literal["23-slim", "23", "39"]
 STRIDE = 8
 CONTEXT_CHANNELS = 128
 AUXILIARY_WEIGHT = 0.4
-"""Section IV.B: the weight of the extra head's loss."""
+"""Of the extra head's loss, as in the paper."""
 
 
 class Size(NamedTuple):
-    """One row of table I."""
+    """What differs between the variants."""
 
     channels: int
     """Of the first convolution; D."""
@@ -53,7 +53,7 @@ SIZES: dict[Variant, Size] = {
 
 
 class BilateralStage(nn.Module):
-    """One stage of both branches, and the exchange between them (figure 4).
+    """One stage of both branches, and the exchange between them.
 
     Args:
         coarse_in: width of the coarse input.
@@ -103,7 +103,7 @@ class DDRNet(SegmentationModel):
     Args:
         num_classes: K.
         in_channels: C.
-        variant: one of table I's, 23 or 39 layers; "23-slim" has half the width.
+        variant: 23 or 39 layers; "23-slim" has half the width.
         channels: width of the first convolution, which all others follow but those of the context and the
             heads; None for the variant's.
         auxiliary: train a second head on the fine branch after conv4, as the paper does.

@@ -1,6 +1,6 @@
 """The blocks that DDRNet and PIDNet share: residual stages, context, head.
 
-Hong, Pan, Sun, Jia 2021, Deep Dual-resolution Networks, sections III.A and III.C, figures 4 and 5,
+Hong, Pan, Sun, Jia 2021, Deep Dual-resolution Networks, section III,
 https://arxiv.org/abs/2101.06085. Every residual stage ends before its last ReLU, so that branches can be
 added to it first; whoever reads a stage applies the ReLU.
 
