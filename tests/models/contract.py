@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
+from torch.fx.experimental import _config
 
 from terrazzo.core.errors import RequestError
 from terrazzo.core.prediction import Prediction, logits_size
@@ -237,7 +238,11 @@ class ModelContract:
         batch = images(3, 3, *self.size(64, 64))
         with torch.no_grad():
             together, alone = model(batch).logits[1:2], model(batch[1:2]).logits
+<<<<<<< HEAD
         scale = max(1.0, alone.abs().amax().item())  # untrained norms may leave large values
+=======
+        scale = max(1.0, alone.abs().amax().item())  # deep networks before training have logits of 100
+>>>>>>> m-pid
         torch.testing.assert_close(together, alone, atol=1e-5 * scale, rtol=1e-5)
 
     def test_works_in_bfloat16_and_channels_last(self) -> None:
@@ -256,11 +261,20 @@ class ModelContract:
 
     def test_exports_for_any_batch_and_size(self) -> None:
         model = self.build().eval()
+<<<<<<< HEAD
         shapes = (dict.fromkeys([0, *range(2, 2 + self.sides)], torch.export.Dim.DYNAMIC),)
         image = images(2, 3, *self.size(97, 131))
         program = torch.export.export(model, (image,), dynamic_shapes=shapes).module()
         for batch, height, width in [(2, 97, 131), (1, 64, 64), (3, 50, 203)]:
             image = images(batch, 3, *self.size(height, width))
+=======
+        batch, height, width = (torch.export.Dim.DYNAMIC,) * 3
+        shapes = ({0: batch, 2: height, 3: width},)
+        with _config.patch(backed_size_oblivious=model.one_pixel_maps):  # type: ignore[attr-defined]
+            program = torch.export.export(model, (images(2, 3, 97, 131),), dynamic_shapes=shapes).module()
+        for shape in [(2, 3, 97, 131), (1, 3, 64, 64), (3, 3, 50, 203), (1, 3, 190, 330)]:
+            image = images(*shape)
+>>>>>>> m-pid
             with torch.no_grad():
                 exported, expected = program(image), model(image)
             assert (exported.stride, exported.size) == (expected.stride, expected.size)

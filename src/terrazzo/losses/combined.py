@@ -9,10 +9,14 @@ from torch import Tensor
 
 from terrazzo.core.errors import RequestError
 from terrazzo.core.sample import IGNORE
+<<<<<<< HEAD
 from terrazzo.losses.masks import mask_classification
+=======
+from terrazzo.losses.boundary import aware_cross_entropy, balanced_cross_entropy
+>>>>>>> m-pid
 
 if TYPE_CHECKING:
-    from terrazzo.core.prediction import Auxiliary, Prediction
+    from terrazzo.core.prediction import Auxiliary, Boundary, Prediction
     from terrazzo.losses import Loss
 
 
@@ -33,7 +37,11 @@ class WeightedLoss:
 class CombinedLoss:
     """The sum of weight * loss over its parts, over the main output and the auxiliary ones.
 
+<<<<<<< HEAD
     Masks with classes have a loss of their own, whatever the parts (see `losses.masks`).
+=======
+    Boundary branches bring losses of their own, see `losses.boundary`.
+>>>>>>> m-pid
     """
 
     def __init__(self, parts: Sequence[WeightedLoss], *, ignore_index: int = IGNORE) -> None:
@@ -55,7 +63,11 @@ class CombinedLoss:
         Returns:
             The total to differentiate (float32 scalar), and each part's own value, detached and without its
             weight: `name` for the main output, `auxiliary<i>.name` (i from 1) for deep supervision,
+<<<<<<< HEAD
             `masks<i>` for masks with classes. A main output of weight 0 is left out.
+=======
+            `boundary<i>` and `boundary<i>.aware` for boundary branches.
+>>>>>>> m-pid
         """
         total: Tensor = torch.zeros((), device=prediction.logits.device)
         values: dict[str, Tensor] = {}
@@ -66,6 +78,7 @@ class CombinedLoss:
             loss, parts = self._output_loss(output, target_BHW)
             total = total + output.weight * loss
             values |= {f"auxiliary{number}.{name}": value for name, value in parts.items()}
+<<<<<<< HEAD
         masks, parts = self._queries_loss(prediction, target_BHW)
         return total + masks, values | parts
 
@@ -76,7 +89,22 @@ class CombinedLoss:
             loss = mask_classification(queries, target_BHW, ignore_index=self.ignore_index)
             total = total + queries.weight * loss
             values[f"masks{number}"] = loss.detach()
+=======
+        for number, boundary in enumerate(prediction.boundaries, start=1):
+            loss, parts = self._boundary_loss(prediction, boundary, target_BHW)
+            total = total + loss
+            values |= {f"boundary{number}{name}": value for name, value in parts.items()}
+>>>>>>> m-pid
         return total, values
+
+    def _boundary_loss(
+        self, prediction: "Prediction", boundary: "Boundary", target_BHW: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the branch's own loss and the main output's at boundaries, weighted, and both by name."""
+        own = balanced_cross_entropy(boundary, target_BHW, ignore_index=self.ignore_index)
+        aware = aware_cross_entropy(prediction, boundary, target_BHW, ignore_index=self.ignore_index)
+        total = boundary.weight * own + boundary.aware_weight * aware
+        return total, {"": own.detach(), ".aware": aware.detach()}
 
     def _output_loss(
         self, output: "Prediction | Auxiliary", target_BHW: Tensor

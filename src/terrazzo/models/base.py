@@ -54,6 +54,13 @@ class SegmentationModel(nn.Module):
     norms_global_average: bool = False
     """Set where batch norm follows a global average: a single image has but one value per channel there."""
 
+    one_pixel_maps: bool = False
+    """Set where a map, at stride 64 or pooled, is a single pixel for some image sizes and larger for others.
+
+    torch.export fixes such sizes unless `torch.fx.experimental._config.backed_size_oblivious` is set; it is
+    not set for all networks, because others then get their batch size fixed.
+    """
+
     architecture: str
     """The name in MODELS that this network was built under (set by `build_model`)."""
 

@@ -39,6 +39,12 @@ def _cgnet() -> "Translate":
     return translate
 
 
+def _ddrnet() -> "Translate":
+    from terrazzo.models.foreign.layouts.ddrnet import translate
+
+    return translate
+
+
 def _enet() -> "Translate":
     from terrazzo.models.foreign.layouts.enet import translate
 
@@ -63,12 +69,20 @@ def _fastscnn() -> "Translate":
     return translate
 
 
+def _pidnet() -> "Translate":
+    from terrazzo.models.foreign.layouts.pidnet import translate
+
+    return translate
+
+
 LAYOUTS: dict[str, Layout] = {
     "bisenetv2": Layout("CoinCheung/BiSeNet", "MIT", _bisenetv2),
     "cgnet": Layout(repository="wutianyiRosun/CGNet", licence="MIT", load=_cgnet),
+    "ddrnet": Layout(repository="ydhongHIT/DDRNet", licence="MIT", load=_ddrnet),
     "enet": Layout(repository="davidtvs/PyTorch-ENet", licence="MIT", load=_enet),
     "erfnet": Layout(repository="Eromera/erfnet_pytorch", licence="CC BY-NC 4.0", load=_erfnet),
     "espnet": Layout(repository="sacmehta/ESPNet", licence="MIT", load=_espnet),
     "fastscnn": Layout("Tramac/Fast-SCNN-pytorch", "Apache-2.0", _fastscnn),
+    "pidnet": Layout(repository="XuJiacong/PIDNet", licence="MIT", load=_pidnet),
 }
 """Name, that of our architecture, -> layout."""
