@@ -55,14 +55,26 @@ def test_summarise__lists_stages_with_shapes_and_strides() -> None:
     assert sum(stage.macs or 0 for stage in totals) == summary.macs
 
 
-def test_summarise__parts_without_maps_have_no_row_and_count_all_the_same() -> None:
-    options = {"img_size": 64, "embed_dim": 32, "depth": 3, "num_heads": 2}
+def test_summarise__takes_apart_what_is_not_called_as_a_whole() -> None:
+    options = {"img_size": 64, "embed_dim": 32, "depth": 4, "num_heads": 2}
     summary = describe("eomt", size=(64, 96), encoder_options=options)
-    assert [(stage.name, stage.shape, stage.stride) for stage in summary.stages] == [
-        ("upscale", (32, 16, 24), 4)
-    ]
-    assert summary.parameters > 3 * 12 * 32**2
-    assert summary.macs > 3 * 12 * 32**2 * 24
+    stages = {stage.name: stage for stage in summary.stages}
+    tokens = 4 * 6 + 5  # patches, a class token and four registers
+    assert stages["encoder.body.patch_embed"].shape == (32, 4, 6)
+    assert stages["encoder.body.patch_embed"].stride == 16
+    first = stages["encoder.body.blocks.0"]
+    assert (first.shape, first.stride) == ((32, tokens), None)
+    # queries, keys, values and their projection, two layers of the MLP; then attention itself
+    assert first.macs == tokens * 12 * 32**2 + 2 * 32 * tokens**2
+    assert stages["upscale"].stride == 4
+    assert sum(stage.macs or 0 for stage in summary.stages) <= summary.macs
+
+
+def test_summarise__shows_what_does_not_run_without_a_shape() -> None:
+    stages = {stage.name: stage for stage in describe("fastscnn", size=(64, 96)).stages}
+    assert stages["auxiliary.0"].shape is None
+    assert stages["auxiliary.0"].macs == 0
+    assert (stages["auxiliary.0"].parameters or 0) > 0
 
 
 def test_summarise__shows_every_level_of_an_encoder() -> None:

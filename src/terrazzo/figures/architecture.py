@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrazzo.figures.svg import INK
-from terrazzo.models.wiring import IMAGE, LOGITS, Node
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from terrazzo.models.receptive_field import ReceptiveField
+    from terrazzo.models.wiring import Node
 
 COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#7b7b7b")
 """Okabe and Ito's, one per part of the network; arrows and rows carry the meaning without them."""
@@ -30,13 +30,13 @@ Place = tuple[float, float]
 
 
 def draw_architecture(
-    path: str | Path, nodes: Sequence[Node], field: "ReceptiveField | None" = None, *, title: str = ""
+    path: str | Path, nodes: "Sequence[Node]", field: "ReceptiveField | None" = None, *, title: str = ""
 ) -> None:
     """Write a picture (the format is the suffix's: .png, .svg, .pdf).
 
     Args:
         path: the file.
-        nodes: from `trace_wiring`.
+        nodes: from `trace_wiring`, image first and logits last.
         field: adds what one logit sees.
         title: above the picture.
     """
@@ -58,7 +58,7 @@ def draw_architecture(
     figure.savefig(path)
 
 
-def _places(nodes: Sequence[Node]) -> dict[str, Place]:
+def _places(nodes: "Sequence[Node]") -> dict[str, Place]:
     """Return x (steps from the image) and y (coarser is lower) of each map; maps in one place fan out."""
     depth: dict[str, int] = {}
     by_name = {node.name: node for node in nodes}
@@ -74,35 +74,31 @@ def _places(nodes: Sequence[Node]) -> dict[str, Place]:
         cell = (steps(node.name), round(log2(node.stride)))
         crowd = taken.get(cell, 0)
         taken[cell] = crowd + 1
-        places[node.name] = (float(cell[0]), -cell[1] - 0.28 * crowd)
+        places[node.name] = (float(cell[0]), -cell[1] - 0.36 * crowd)
     return places
 
 
-def _draw_maps(axes: "Axes", nodes: Sequence[Node], places: dict[str, Place]) -> None:
-    parts = list(dict.fromkeys(_part(node.name) for node in nodes))
+def _draw_maps(axes: "Axes", nodes: "Sequence[Node]", places: dict[str, Place]) -> None:
+    parts = list(dict.fromkeys(_part(node.name) for node in nodes[1:-1]))
     for node in nodes:
         for source in node.feeds_on:
             _arrow(axes, places[source], places[node.name], places.values())
     for node in nodes:
-        color = COLORS[parts.index(_part(node.name)) % len(COLORS)]
+        inner = node not in (nodes[0], nodes[-1])
+        color = COLORS[parts.index(_part(node.name)) % len(COLORS)] if inner else INK
         axes.text(
             *places[node.name],
             str(node.shape[0]),
             ha="center",
             va="center",
             fontsize=7,
-            color="white" if node.name not in (IMAGE, LOGITS) else INK,
-            bbox={
-                "boxstyle": "round,pad=0.3",
-                "fc": color if node.name not in (IMAGE, LOGITS) else "white",
-                "ec": color,
-            },
+            color="white" if inner else INK,
+            bbox={"boxstyle": "round,pad=0.3", "fc": color if inner else "white", "ec": color},
         )
     _label_axes(axes, nodes, places)
-    inner = [part for part in parts if part not in (IMAGE, LOGITS)]
-    handles = [_handle(COLORS[parts.index(part) % len(COLORS)]) for part in inner]
+    handles = [_handle(COLORS[number % len(COLORS)]) for number in range(len(parts))]
     axes.legend(
-        handles, inner, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=6, fontsize=7, frameon=False
+        handles, parts, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=6, fontsize=7, frameon=False
     )
 
 
@@ -136,7 +132,7 @@ def _arrow(axes: "Axes", start: Place, end: Place, others: Collection[Place]) ->
     )
 
 
-def _label_axes(axes: "Axes", nodes: Sequence[Node], places: dict[str, Place]) -> None:
+def _label_axes(axes: "Axes", nodes: "Sequence[Node]", places: dict[str, Place]) -> None:
     rows = sorted({round(log2(node.stride)) for node in nodes})
     axes.set_yticks(
         [-row for row in rows], [f"1/{2**row}" if row else "full size" for row in rows], fontsize=8
@@ -144,9 +140,9 @@ def _label_axes(axes: "Axes", nodes: Sequence[Node], places: dict[str, Place]) -
     axes.set_ylim(min(y for _, y in places.values()) - 0.6, 0.6)
     axes.set_xlim(-0.6, max(x for x, _ in places.values()) + 0.6)
     axes.set_xticks([])
-    for name in (IMAGE, LOGITS):
-        x, y = places[name]
-        axes.text(x, y + 0.3, name, ha="center", fontsize=7, color=INK)
+    for node in (nodes[0], nodes[-1]):
+        x, y = places[node.name]
+        axes.text(x, y + 0.3, node.name, ha="center", fontsize=7, color=INK)
     axes.grid(axis="y", color="#e4e4e4", lw=0.8)
     axes.set_axisbelow(True)
     for side in axes.spines.values():

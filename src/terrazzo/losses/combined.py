@@ -1,6 +1,6 @@
 """A weighted sum of losses that reports each part by name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,15 +9,16 @@ from torch import Tensor
 
 from terrazzo.core.errors import RequestError
 from terrazzo.core.sample import IGNORE
-<<<<<<< HEAD
-from terrazzo.losses.masks import mask_classification
-=======
 from terrazzo.losses.boundary import aware_cross_entropy, balanced_cross_entropy
->>>>>>> m-pid
+from terrazzo.losses.masks import mask_classification
 
 if TYPE_CHECKING:
-    from terrazzo.core.prediction import Auxiliary, Boundary, Prediction
+    from terrazzo.core.prediction import Auxiliary, Prediction
     from terrazzo.losses import Loss
+
+
+Term = tuple[str, float, Tensor]
+"""Name, weight, and value without the weight."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,8 @@ class WeightedLoss:
 class CombinedLoss:
     """The sum of weight * loss over its parts, over the main output and the auxiliary ones.
 
-<<<<<<< HEAD
-    Masks with classes have a loss of their own, whatever the parts (see `losses.masks`).
-=======
-    Boundary branches bring losses of their own, see `losses.boundary`.
->>>>>>> m-pid
+    Boundary branches and masks with classes have losses of their own, whatever the parts: see
+    `losses.boundary` and `losses.masks`.
     """
 
     def __init__(self, parts: Sequence[WeightedLoss], *, ignore_index: int = IGNORE) -> None:
@@ -62,62 +60,42 @@ class CombinedLoss:
 
         Returns:
             The total to differentiate (float32 scalar), and each part's own value, detached and without its
-            weight: `name` for the main output, `auxiliary<i>.name` (i from 1) for deep supervision,
-<<<<<<< HEAD
-            `masks<i>` for masks with classes. A main output of weight 0 is left out.
-=======
-            `boundary<i>` and `boundary<i>.aware` for boundary branches.
->>>>>>> m-pid
+            weight: `name` for the main output (left out where its weight is 0), `auxiliary<i>.name` (i from
+            1) for deep supervision, `boundary<i>` and `boundary<i>.aware` for boundary branches, `masks<i>`
+            for masks with classes.
         """
         total: Tensor = torch.zeros((), device=prediction.logits.device)
         values: dict[str, Tensor] = {}
-        if prediction.weight:
-            loss, values = self._output_loss(prediction, target_BHW)
-            total = prediction.weight * loss
-        for number, output in enumerate(prediction.auxiliary, start=1):
-            loss, parts = self._output_loss(output, target_BHW)
-            total = total + output.weight * loss
-            values |= {f"auxiliary{number}.{name}": value for name, value in parts.items()}
-<<<<<<< HEAD
-        masks, parts = self._queries_loss(prediction, target_BHW)
-        return total + masks, values | parts
-
-    def _queries_loss(self, prediction: "Prediction", target_BHW: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        total: Tensor = torch.zeros((), device=prediction.logits.device)
-        values: dict[str, Tensor] = {}
-        for number, queries in enumerate(prediction.queries, start=1):
-            loss = mask_classification(queries, target_BHW, ignore_index=self.ignore_index)
-            total = total + queries.weight * loss
-            values[f"masks{number}"] = loss.detach()
-=======
-        for number, boundary in enumerate(prediction.boundaries, start=1):
-            loss, parts = self._boundary_loss(prediction, boundary, target_BHW)
-            total = total + loss
-            values |= {f"boundary{number}{name}": value for name, value in parts.items()}
->>>>>>> m-pid
+        for name, weight, loss in self._terms(prediction, target_BHW):
+            total = total + weight * loss
+            values[name] = loss.detach()
         return total, values
 
-    def _boundary_loss(
-        self, prediction: "Prediction", boundary: "Boundary", target_BHW: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the branch's own loss and the main output's at boundaries, weighted, and both by name."""
-        own = balanced_cross_entropy(boundary, target_BHW, ignore_index=self.ignore_index)
-        aware = aware_cross_entropy(prediction, boundary, target_BHW, ignore_index=self.ignore_index)
-        total = boundary.weight * own + boundary.aware_weight * aware
-        return total, {"": own.detach(), ".aware": aware.detach()}
+    def _terms(self, prediction: "Prediction", target_BHW: Tensor) -> Iterator[Term]:
+        """Yield everything that is summed."""
+        ignore_index = self.ignore_index
+        if prediction.weight:
+            yield from self._output_terms(prediction, target_BHW)
+        for number, output in enumerate(prediction.auxiliary, start=1):
+            for name, weight, loss in self._output_terms(output, target_BHW):
+                yield f"auxiliary{number}.{name}", weight, loss
+        for number, boundary in enumerate(prediction.boundaries, start=1):
+            own = balanced_cross_entropy(boundary, target_BHW, ignore_index=ignore_index)
+            yield f"boundary{number}", boundary.weight, own
+            aware = aware_cross_entropy(prediction, boundary, target_BHW, ignore_index=ignore_index)
+            yield f"boundary{number}.aware", boundary.aware_weight, aware
+        for number, queries in enumerate(prediction.queries, start=1):
+            loss = mask_classification(queries, target_BHW, ignore_index=ignore_index)
+            yield f"masks{number}", queries.weight, loss
 
-    def _output_loss(
-        self, output: "Prediction | Auxiliary", target_BHW: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        values = {
-            part.name: part.function(
+    def _output_terms(self, output: "Prediction | Auxiliary", target_BHW: Tensor) -> Iterator[Term]:
+        """Yield the parts for one output of class scores."""
+        for part in self.parts:
+            loss = part.function(
                 output.logits,
                 target_BHW,
                 stride=output.stride,
                 align_corners=output.align_corners,
                 ignore_index=self.ignore_index,
             )
-            for part in self.parts
-        }
-        total = torch.stack([part.weight * values[part.name] for part in self.parts]).sum()
-        return total, {name: value.detach() for name, value in values.items()}
+            yield part.name, output.weight * part.weight, loss

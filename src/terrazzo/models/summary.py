@@ -6,8 +6,7 @@ without numbers, so it takes neither memory nor arithmetic.
 Shapes: B images, C channels, H x W image size, K classes.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from terrazzo.models.build import build_model
 from terrazzo.models.catalogue import MODELS
+from terrazzo.models.stages import evaluating, feature_maps, hooks, record, stage_modules
 
 if TYPE_CHECKING:
-    from torch.utils.hooks import RemovableHandle
-
     from terrazzo.models.base import SegmentationModel
 
 FLOAT32_BYTES = 4
@@ -34,8 +32,8 @@ class Stage:
     """Its attribute path in the model (`decoder.0`); `encoder[2]` is the third output of `encoder`."""
 
     shape: tuple[int, ...] | None
-    """(C, h, w) of what leaves it; of several outputs the coarsest; None for tokens, or where it does not run
-    (deep supervision runs in training only)."""
+    """(C, h, w) of what leaves it, of several outputs the coarsest; (D, N) of N tokens; None where it does
+    not run (deep supervision runs in training only)."""
 
     stride: int | None
     """Image pixels per value of its output; None where there is no map."""
@@ -147,20 +145,21 @@ def summarise(model: "SegmentationModel", size: tuple[int, ...]) -> ModelSummary
         RequestError: the size is too small for the network.
     """
     numbers: list[int] = []
-    parts = stage_modules(model)
     leaves = [module for module in model.modules() if not any(module.children())]
-    training = model.training
-    model.eval()
     with (
-        _hooks(leaves, lambda _module, output: numbers.append(_values(output))),
-        record_outputs(parts.values()) as outputs,
+        evaluating(model),
+        hooks(leaves, lambda _module, output: numbers.append(_values(output))),
+        record(model.modules(), lambda output: _shapes(output, 2 + model.sides)) as shapes,
         FlopCounterMode(display=False) as counter,
         torch.no_grad(),
     ):
         model(torch.zeros(1, model.in_channels, *size, device=model.normalize.mean.device))
-    model.train(training)
     flops = {name: sum(kinds.values()) for name, kinds in counter.get_flop_counts().items()}
     padded_height = -(-size[0] // model.multiple) * model.multiple
+    totals = {
+        part: Stage(name, None, None, _parameters(part), _macs(f"{type(model).__name__}.{name}", flops))
+        for name, part in stage_modules(model, shapes).items()
+    }
     return ModelSummary(
         architecture=model.architecture,
         arguments=model.arguments,
@@ -171,31 +170,10 @@ def summarise(model: "SegmentationModel", size: tuple[int, ...]) -> ModelSummary
         activation_bytes=FLOAT32_BYTES * sum(numbers),
         stages=tuple(
             stage
-            for name, part in parts.items()
-            for stage in _stages(
-                Stage(
-                    name, None, None, _parameters(part), flops.get(f"{type(model).__name__}.{name}", 0) // 2
-                ),
-                feature_maps(outputs.get(part), 2 + model.sides),
-                padded_height,
-            )
+            for part, total in totals.items()
+            for stage in _stages(total, shapes.get(part, []), padded_height)
         ),
     )
-
-
-@contextmanager
-def _hooks(modules: Iterable[nn.Module], record: Callable[[nn.Module, Any], Any]) -> Iterator[None]:
-    """Call `record(module, output)` whenever one of the modules has run."""
-
-    def hook(module: nn.Module, _inputs: Any, output: Any) -> None:
-        record(module, output)
-
-    handles: list[RemovableHandle] = [module.register_forward_hook(hook) for module in modules]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _values(output: Any) -> int:
@@ -205,47 +183,31 @@ def _values(output: Any) -> int:
     return sum(_values(packed) for packed in output) if isinstance(output, list | tuple) else 0
 
 
-@contextmanager
-def record_outputs(modules: Iterable[nn.Module]) -> Iterator[dict[nn.Module, Any]]:
-    """Yield a dict that holds, once they have run, what each of the modules put out last."""
-    outputs: dict[nn.Module, Any] = {}
-    with _hooks(modules, outputs.__setitem__):
-        yield outputs
+def _shapes(output: Any, dimensions: int) -> list[tuple[int, ...]]:
+    """Return (C, h, w) of each feature map in a part's output, (D, N) of tokens."""
+    maps = feature_maps(output, dimensions)
+    return [tuple(m.shape[1:]) if m.ndim == dimensions else (m.shape[2], m.shape[1]) for m in maps]
 
 
-def stage_modules(model: nn.Module) -> dict[str, nn.Module]:
-    """Return the parts that make the rows of a summary, by their path in the model."""
-    return dict(_parts(model))
+def _macs(name: str, flops: Mapping[str, int]) -> int:
+    """Return the multiply-adds of a part; one that is never called as a whole is the sum of what is."""
+    if name in flops:
+        return flops[name] // 2
+    inside = [key for key in flops if key.startswith(f"{name}.")]
+    outermost = [key for key in inside if not any(key.startswith(f"{other}.") for other in inside)]
+    return sum(flops[key] for key in outermost) // 2
 
 
-def _parts(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the rows of the table: children, and the entries of those that hold lists."""
-    for name, child in model.named_children():
-        if isinstance(child, nn.ModuleList) or any(isinstance(c, nn.ModuleList) for c in child.children()):
-            yield from ((f"{name}.{inner}", part) for inner, part in _parts(child))
-        elif any(True for _ in child.parameters()):
-            yield name, child
-
-
-def _stages(total: Stage, maps: list[Tensor], height: int) -> list[Stage]:
+def _stages(total: Stage, shapes: list[tuple[int, ...]], height: int) -> list[Stage]:
     """Return the row of one part, and one for each of its outputs where there are several."""
-    if not maps:
+    if not shapes:
         return [total]
-    shapes = [(tuple(entry.shape[1:]), height // entry.shape[2]) for entry in maps]
-    shape, stride = max(shapes, key=lambda entry: entry[1])
+    rows = [(shape, height // shape[1] if len(shape) > 2 else None) for shape in shapes]
+    shape, stride = sorted(rows, key=lambda row: row[1] or 0)[-1]
     row = replace(total, shape=shape, stride=stride)
-    if len(maps) == 1:
+    if len(rows) == 1:
         return [row]
-    return [row, *(Stage(f"{total.name}[{i}]", *entry, None, None) for i, entry in enumerate(shapes))]
-
-
-def feature_maps(output: Any, dimensions: int) -> list[Tensor]:
-    """Return the feature maps in a part's output, whatever it is packed in."""
-    if isinstance(output, Tensor):
-        return [output] if output.ndim == dimensions and output.is_floating_point() else []
-    if isinstance(output, list | tuple):
-        return [entry for packed in output for entry in feature_maps(packed, dimensions)]
-    return []
+    return [row, *(Stage(f"{total.name}[{i}]", *entry, None, None) for i, entry in enumerate(rows))]
 
 
 def _parameters(module: nn.Module) -> int:

@@ -5,12 +5,13 @@ Shapes: C channels, h x w feature size.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod, sqrt
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from terrazzo.models.summary import feature_maps, record_outputs, stage_modules
+from terrazzo.models.stages import evaluating, feature_maps, record, stage_modules
 
 if TYPE_CHECKING:
     from terrazzo.models.base import SegmentationModel
@@ -27,10 +28,10 @@ class Node:
     """Attribute path of the part that made it, `[i]` where it made several; or image, logits."""
 
     shape: tuple[int, ...]
-    """(C, h, w)."""
+    """(C, h, w); (D, N) of N tokens."""
 
     stride: float
-    """Image pixels per value."""
+    """Image pixels per place along one side; of tokens, as if they covered the image evenly."""
 
     feeds_on: tuple[str, ...]
     """Names of the maps that it was made of."""
@@ -45,38 +46,32 @@ def trace_wiring(model: "SegmentationModel", size: tuple[int, int]) -> list[Node
         model: on any device (the meta device does, and costs nothing); stays as it is.
         size: (H, W), pixels.
     """
-    training = model.training
-    parts = stage_modules(model)
-    with record_outputs(parts.values()) as outputs:
-        model.eval()
+    with evaluating(model), record(model.modules(), lambda output: feature_maps(output, 4)) as outputs:
         image_1CHW = torch.zeros(
             1, model.in_channels, *size, device=model.normalize.mean.device, requires_grad=True
         )
         logits_1Khw = model(image_1CHW).logits
-    model.train(training)
+    names = {part: name for name, part in stage_modules(model, outputs).items()}
     maps: dict[str, Tensor] = {IMAGE: image_1CHW}
-    names = {part: name for name, part in parts.items()}
-    for part, output in outputs.items():
-        found = feature_maps(output, 4)
+    for part, found in outputs.items():
+        if part not in names:
+            continue
         for number, entry in enumerate(found):
             maps[names[part] if len(found) == 1 else f"{names[part]}[{number}]"] = entry
     maps[LOGITS] = logits_1Khw
-    return list(_reached(_nodes(maps, size[0]), LOGITS))
+    return list(_reached(_nodes(maps, size[0] * size[1]), LOGITS))
 
 
-def _nodes(maps: dict[str, Tensor], height: int) -> list[Node]:
+def _nodes(maps: dict[str, Tensor], pixels: int) -> list[Node]:
     makers: dict[Any, str] = {}
     for name, entry in maps.items():
         makers.setdefault(_maker(entry), name)
-    return [
-        Node(
-            name,
-            tuple(entry.shape[1:]),
-            height / entry.shape[2],
-            tuple(sorted(_sources(entry, makers) - {name})),
-        )
-        for name, entry in maps.items()
-    ]
+    nodes = []
+    for name, entry in maps.items():
+        shape = tuple(entry.shape[1:]) if entry.ndim == 4 else (entry.shape[2], entry.shape[1])
+        stride = sqrt(pixels / prod(shape[1:]))
+        nodes.append(Node(name, shape, stride, tuple(sorted(_sources(entry, makers) - {name}))))
+    return nodes
 
 
 def _maker(entry: Tensor) -> Any:
