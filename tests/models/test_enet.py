@@ -9,7 +9,16 @@ from torch.nn import functional as F
 
 from terrazzo.core.errors import RequestError
 from terrazzo.models import build_model
-from terrazzo.models.enet import ASYMMETRIC, Bottleneck, Down, ENet, Initial, Style, Up, unpool_overlapping
+from terrazzo.models.enet import ENet
+from terrazzo.models.enet_blocks import (
+    ASYMMETRIC,
+    Bottleneck,
+    Down,
+    Initial,
+    Style,
+    Up,
+    unpool_overlapping,
+)
 from terrazzo.models.layers import prelu, relu
 from tests.models.contract import ModelContract, Published
 

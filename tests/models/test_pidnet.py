@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from terrazzo.core.prediction import Prediction
 from terrazzo.losses.config import LossPart, build_loss
 from terrazzo.models import build_model
-from terrazzo.models.pidnet import PAPPM, Bag, LightBag, Pag, PIDNet
+from terrazzo.models.pidnet import PIDNet
+from terrazzo.models.pidnet_branches import PAPPM, Bag, LightBag, Pag
 from tests.models.contract import ModelContract, Published, images
 
 

@@ -215,7 +215,8 @@ def halve(image_BCHW: Tensor) -> Tensor:
 def max_unpool_2x2(features_BDhw: Tensor, indices_BDhw: Tensor, like: Tensor) -> Tensor:
     """Put features back where a 2x2 max pooling found its maxima; zeros elsewhere.
 
-    Badrinarayanan et al. 2017, SegNet, section 3.1. As `F.max_unpool2d`, in operations that every export has.
+    Badrinarayanan et al. 2017, SegNet, section 3.1. As `F.max_unpool2d`, but deterministic on every
+    device, and in operations that every export has.
 
     Args:
         features_BDhw: as many as there are indices.

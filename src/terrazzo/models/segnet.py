@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from terrazzo.core.errors import RequestError
 from terrazzo.models.base import SegmentationModel
 from terrazzo.models.encoder import Encoder
-from terrazzo.models.layers import ConvNormAct, initialise, initialise_classifier
+from terrazzo.models.layers import ConvNormAct, initialise, initialise_classifier, max_unpool_2x2
 from terrazzo.models.vgg import require_vgg
 
 VGG16 = (2, 2, 3, 3, 3)
@@ -32,8 +32,6 @@ VGG16 = (2, 2, 3, 3, 3)
 def unpool(features_BDhw: Tensor, like_BDHW: Tensor) -> Tensor:
     """Undo a 2x2 max-pooling: values to where the maxima were, zeros elsewhere.
 
-    Written as a scatter, which is deterministic on every device; torch's own unpooling is not.
-
     Args:
         features_BDhw: to be put back.
         like_BDHW: what the encoder pooled, twice as high and wide, of the same width D.
@@ -42,8 +40,7 @@ def unpool(features_BDhw: Tensor, like_BDHW: Tensor) -> Tensor:
         (B, D, H, W), the size of the second.
     """
     _, places_BDhw = F.max_pool2d(like_BDHW.detach(), kernel_size=2, return_indices=True)
-    empty_BDn = features_BDhw.new_zeros(like_BDHW.shape).flatten(2)
-    return empty_BDn.scatter(2, places_BDhw.flatten(2), features_BDhw.flatten(2)).view(like_BDHW.shape)
+    return max_unpool_2x2(features_BDhw, places_BDhw, like_BDHW)
 
 
 class SegNet(SegmentationModel):
