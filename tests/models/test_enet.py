@@ -114,8 +114,8 @@ def test_unpool_overlapping__the_last_window_wins_and_alone_gets_the_gradient() 
     features = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]], requires_grad=True)
     indices = torch.tensor([[[[5, 5], [5, 15]]]])
     out = unpool_overlapping(features, indices, like=torch.zeros(1, 7, 4, 4))
-    assert torch.equal(out, nn.MaxUnpool2d(2)(features, indices))
-    assert out[0, 0, 1, 1] == 3
+    # torch's own answer depends on its threads: on one, it is this.
+    assert out.tolist() == [[[[0, 0, 0, 0], [0, 3, 0, 0], [0, 0, 0, 0], [0, 0, 0, 4]]]]
     torch.autograd.backward(out.sum())
     assert features.grad is not None
     assert features.grad.tolist() == [[[[0, 0], [1, 1]]]]
