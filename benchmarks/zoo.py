@@ -5,7 +5,8 @@
 
 One process per architecture, one after the other, all by the same recipe: random weights, fp32, AdamW with
 one learning rate for all, so the losses say that a network trains and nothing about which is best. The loss
-is the cross-entropy of the main output over the same validation scenes, before and after.
+is the cross-entropy of the main output over the same validation scenes, before and after; before, a copy's
+batch norms get the statistics of these scenes, without which an untrained network overflows in eval mode.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import resource
 import subprocess
 import sys
 import time
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from terrazzo.core.config import validate
 from terrazzo.losses.pixel import cross_entropy
 from terrazzo.models import MODELS, build_model
 from terrazzo.models.base import SegmentationModel
+from terrazzo.models.stages import settle_norms
 from terrazzo.train.build import build_batches, build_parts, build_state
 from terrazzo.train.loop import Hooks, State, StepFacts, fit
 from terrazzo.train.recipe import Recipe
@@ -63,7 +66,7 @@ def run_one(name: str) -> dict[str, Any]:
     state = build_state(recipe, parts)
     model = state["model"]
     assert isinstance(model, SegmentationModel)
-    before = validation_loss(model, parts.validation_data)
+    before = untrained_loss(model, parts.validation_data)
     ends: list[float] = []
 
     def note_time(_state: State, _facts: StepFacts) -> None:
@@ -104,6 +107,14 @@ def build_time(name: str) -> tuple[float, int]:
     start = time.perf_counter()
     _encoder(MODELS[name], {"encoder": model.arguments["encoder"], "in_channels": 3}, False)
     return max(0.0, whole - (time.perf_counter() - start)), parameters
+
+
+def untrained_loss(model: SegmentationModel, data: Any) -> float:
+    """Return the loss of a copy whose norms have seen the scenes; its weights are the model's."""
+    copy = deepcopy(model)
+    images = [torch.from_numpy(data[index]["image"]) for index in range(VALIDATION_SCENES)]
+    settle_norms(copy, torch.stack(images).permute(0, 3, 1, 2))
+    return validation_loss(copy, data)
 
 
 @torch.no_grad()

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
+
+from terrazzo.models.stages import settle_norms
 
 if TYPE_CHECKING:
     from terrazzo.models.base import SegmentationModel
@@ -61,7 +63,7 @@ def measure_receptive_field(
     copy = _opened(deepcopy(model))
     generator = torch.Generator().manual_seed(0)
     images_BCHW = 255 * torch.rand(draws, model.in_channels, *size, generator=generator)
-    _settle_norms(copy, images_BCHW)
+    settle_norms(copy, images_BCHW)
     total_HW = sum(_gradient(copy, image_CHW.unsqueeze(0)) for image_CHW in images_BCHW)
     assert isinstance(total_HW, Tensor)
     gradient_HW = (total_HW / total_HW.sum()).numpy().astype(np.float32)
@@ -90,19 +92,6 @@ def _opened(model: "SegmentationModel") -> "SegmentationModel":
                 if is_scale and parameter.abs().max() < 0.01:
                     parameter.fill_(1.0)
     return model
-
-
-@torch.no_grad()
-def _settle_norms(model: "SegmentationModel", images_BCHW: Tensor) -> None:
-    """Give batch norms the statistics of these images, then leave training mode."""
-    model.eval()
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.train()
-            module.reset_running_stats()
-            module.momentum = None  # the plain mean over what follows
-    model(images_BCHW)
-    model.eval()
 
 
 def _extent(gradient_HW: NDArray[np.float32]) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -51,6 +52,19 @@ def record(modules: Iterable[nn.Module], keep: Callable[[Any], _Kept]) -> Iterat
 
     with hooks(modules, notice):
         yield kept
+
+
+@torch.no_grad()
+def settle_norms(model: nn.Module, images_BCHW: Tensor) -> None:
+    """Give batch norms the statistics of these images, and leave the network in eval mode; weights stay."""
+    model.eval()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.train()
+            module.reset_running_stats()
+            module.momentum = None  # the plain mean over what follows
+    model(images_BCHW)
+    model.eval()
 
 
 def _channels_first(module: nn.Module, output: Any) -> Any:
