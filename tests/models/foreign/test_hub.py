@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import segmentation_models_pytorch as smp
 import torch
+from huggingface_hub.errors import EntryNotFoundError
 
 from terrazzo.core.errors import MissingExtraError, RequestError
 from terrazzo.models.foreign import from_hub, hub
@@ -39,14 +40,30 @@ def test_from_hub__takes_statistics_from_an_image_processor(saved: Path) -> None
 
 
 def test_from_hub__says_what_to_do_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(*_args: Any, **_kwargs: Any) -> str:
+    def unreachable(*_args: Any, **_kwargs: Any) -> None:
         raise ConnectionError("no route")
 
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", unreachable)
-    with pytest.raises(RequestError, match=r"lab/net is not on this machine, and the hub cannot be asked"):
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", unreachable)
+    with pytest.raises(RequestError, match=r"lab/net is not on this machine, and the hub cannot give it"):
         from_hub("lab/net")
-    with pytest.raises(RequestError, match="save it where there is one with save_pretrained"):
+    with pytest.raises(RequestError, match=r"save it where there is one with save_pretrained\(FOLDER\)"):
         from_hub("lab/net")
+
+
+def test_from_hub__tells_a_missing_file_from_a_missing_network(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remote(name: str, file: str) -> str:
+        return str(saved / file)
+
+    def metadata(url: str, **_kwargs: Any) -> None:
+        if url.endswith("preprocessor_config.json"):
+            raise EntryNotFoundError("no such file")
+
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", metadata)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", remote)
+    monkeypatch.setattr(hub, "_load", lambda _library, _kind, _name: smp.from_pretrained(str(saved)))
+    assert from_hub("lab/net").model.num_classes == 3
 
 
 def test_from_hub__refuses_what_is_no_name(tmp_path: Path) -> None:

@@ -109,23 +109,25 @@ def _read(name: str | Path, file: str) -> dict[str, Any] | None:
 
 def _downloaded(name: str, file: str) -> Path | None:
     """Return the file from the cache or the hub; None where the hub says there is no such file."""
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
-    from huggingface_hub.errors import EntryNotFoundError, HFValidationError
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import EntryNotFoundError, HFValidationError, LocalEntryNotFoundError
 
     try:
         cached = try_to_load_from_cache(name, file)
         if isinstance(cached, str):
             return Path(cached)
-        return Path(hf_hub_download(name, file, etag_timeout=TIMEOUT_SECONDS))
-    except EntryNotFoundError:
-        return None
+        # Asked first, with a short limit: without a network the download itself tries for half a minute.
+        get_hf_file_metadata(hf_hub_url(name, file), timeout=TIMEOUT_SECONDS)
+        return Path(hf_hub_download(name, file))
     except HFValidationError as error:
         raise RequestError(
             f"{name} is neither a file, a folder, nor a model's name on the hub (owner/model)."
         ) from error
     except Exception as error:  # what the transport raises differs between the hub's major versions
+        if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+            return None
         raise RequestError(
-            f"{name} is not on this machine, and the hub cannot be asked for it ({type(error).__name__}). "
-            "Connect to the network; or save it where there is one with save_pretrained(FOLDER), copy the "
-            "folder here, and give its path."
+            f"{name} is not on this machine, and the hub cannot give it ({type(error).__name__}). "
+            "Check the name and connect to the network; or save it where there is one with "
+            "save_pretrained(FOLDER), copy the folder here, and give its path."
         ) from error
