@@ -175,17 +175,16 @@ class SegmentationModel(nn.Module):
                 f"The images are {tuple(image_BCHW.shape)}; this model takes ({wanted}). "
                 "Give images with its number of channels, or build the model with in_channels to match."
             )
-        size = tuple(image_BCHW.shape[2:])
-        given = " x ".join(map(str, size))
+        size = tuple(image_BCHW.shape[2:])  # in words only where it is refused: torch.compile has it symbolic
         if min(size) < MIN_SIDE:
             raise RequestError(
-                f"The images are {given} pixels; models take sides from {MIN_SIDE} pixels. "
+                f"The images are {_by(size)} pixels; models take sides from {MIN_SIDE} pixels. "
                 "Enlarge the images or crops."
             )
         if self.training and len(image_BCHW) == 1:
-            self._check_single(given, max(size))
+            self._check_single(size)
 
-    def _check_single(self, given: str, longest: int) -> None:
+    def _check_single(self, size: tuple[int, ...]) -> None:
         """Refuse a batch of one where batch norm would see one value per channel."""
         if self.norms_global_average:
             raise RequestError(
@@ -193,8 +192,12 @@ class SegmentationModel(nn.Module):
                 "channel for a batch of one image: batch norm cannot learn from it. "
                 "Train on 2 images or more per batch."
             )
-        if longest <= self.multiple:
+        if max(size) <= self.multiple:
             raise RequestError(
-                f"One image of {given} becomes one value per channel at stride {self.multiple}, "
-                "which batch norm cannot learn from. Train on 2 images or more per batch, or on larger crops."
+                f"One image of {_by(size)} becomes one value per channel at stride {self.multiple}, which "
+                "batch norm cannot learn from. Train on 2 images or more per batch, or on larger crops."
             )
+
+
+def _by(size: tuple[int, ...]) -> str:
+    return " x ".join(map(str, size))

@@ -151,7 +151,7 @@ class UNetResidual(SegmentationModel):
         )
         return crop(self.centre.widen(wider_BDhw * (inside_h[:, None] & inside_w)), stage_BDhw.shape[2:])
 
-    def _check_single(self, given: str, longest: int) -> None:
+    def _check_single(self, size: tuple[int, ...]) -> None:
         """Take a batch of one image: no batch norm works at the centre's stride 64, only at 32 and finer."""
 
 
