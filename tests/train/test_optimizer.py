@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from terrazzo.train.optimizer import OptimizerConfig, build_optimizer, parameter_groups
+from terrazzo.train.groups import parameter_groups
+from terrazzo.train.optimizer import OptimizerConfig, build_optimizer
 
 
 class Tiny(nn.Module):
@@ -15,18 +16,18 @@ class Tiny(nn.Module):
 
 def test_parameter_groups__decay_falls_on_conv_and_linear_weights_only() -> None:
     model = Tiny()
-    groups = parameter_groups(model, OptimizerConfig(lr=1.0, encoder_lr_factor=0.1, weight_decay=0.5))
-    decay_of = {id(p): g["weight_decay"] for g in groups for p in g["params"]}  # type: ignore[attr-defined]
+    groups = parameter_groups(model, lr=1.0, encoder_factor=0.1, weight_decay=0.5)
+    decay_of = {id(p): g["weight_decay"] for g in groups for p in g["params"]}
     names = {name for name, p in model.named_parameters() if decay_of[id(p)]}
     assert names == {"encoder.0.weight", "decoder.0.weight", "decoder.2.weight"}
 
 
 def test_parameter_groups__every_parameter_once_and_encoder_slower() -> None:
     model = Tiny()
-    groups = parameter_groups(model, OptimizerConfig(lr=1.0, encoder_lr_factor=0.1))
-    parameters = [p for g in groups for p in g["params"]]  # type: ignore[attr-defined]
+    groups = parameter_groups(model, lr=1.0, encoder_factor=0.1)
+    parameters = [p for g in groups for p in g["params"]]
     assert sorted(map(id, parameters)) == sorted(map(id, model.parameters()))
-    lr_of = {id(p): g["base_lr"] for g in groups for p in g["params"]}  # type: ignore[attr-defined]
+    lr_of = {id(p): g["base_lr"] for g in groups for p in g["params"]}
     assert {lr_of[id(p)] for p in model.encoder.parameters()} == {0.1}
     assert {lr_of[id(p)] for p in model.decoder.parameters()} == {1.0}
 
@@ -34,7 +35,7 @@ def test_parameter_groups__every_parameter_once_and_encoder_slower() -> None:
 def test_parameter_groups__leaves_frozen_parameters_out() -> None:
     model = Tiny()
     model.encoder.requires_grad_(False)
-    groups = parameter_groups(model, OptimizerConfig())
+    groups = parameter_groups(model, lr=1.0)
     assert {str(g["name"]).split(",")[0] for g in groups} == {"decoder"}
 
 
