@@ -39,7 +39,7 @@ def find_lr(
     if sweep.suggestion is None:
         to.print("The loss never fell: no suggestion. Try more --steps, or other --lowest and --highest.")
     else:
-        to.print(f"Suggested:    optimizer.lr={sweep.suggestion:.2g}  (a decade below the lowest loss)")
-        to.print(f"Falls fastest at {sweep.steepest:.2g}; lowest at {sweep.lowest:.2g}.")
+        to.print(f"Suggested: optimizer.lr={sweep.suggestion:.2g}")
+        to.print(f"The loss falls fastest at {sweep.steepest:.2g} and is lowest at {sweep.lowest:.2g}.")
     to.print(f"Page: {page}")
     write_json(json, sweep.to_json())

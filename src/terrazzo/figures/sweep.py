@@ -35,6 +35,7 @@ def sweep_chart(
         for (name, rate), (color, dash) in zip(marks.items(), LINES[1:], strict=False):
             axes.axvline(rate, color=color, linestyle=dash, linewidth=1.6, label=f"{name}: {rate:.2g}")
         axes.set(xscale="log", xlabel="learning rate", ylabel="training loss")
+        axes.xaxis.set_major_formatter(lambda rate, _: f"{rate:g}".replace("e-0", "e-"))
         low, high = min((*smoothed, *losses)), HEADROOM * smoothed[0]
         axes.set_ylim(bottom=min(0.0, low), top=min(high, 1.05 * max((*smoothed, *losses))))
         axes.grid(axis="both", color=INK)

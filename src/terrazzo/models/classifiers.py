@@ -1,7 +1,8 @@
 """Which layers of a network turn features into class scores: its last layers, auxiliary heads included.
 
 Nothing is told by names: a layer is a classifier if its outputs follow the number of classes while its inputs
-do not. A second network with one class more, made of shapes alone (torch's meta device), shows which do.
+do not, or are more than scores. A second network with one class more, made of shapes alone (torch's meta
+device), shows what follows.
 """
 
 import torch
@@ -18,8 +19,8 @@ LAYERS = (nn.modules.conv._ConvNd, nn.Linear)
 def classifiers(model: nn.Module) -> list[nn.Module]:
     """Return the layers that turn features into class scores, in the order of `model.modules()`.
 
-    Layers that work on scores already (the learned upsampling of FCN-8s, the fusions of ESPNet's decoder) are
-    not among them; neither are boundary branches, whose single output is no class.
+    Layers that only work on scores (the learned upsampling of FCN-8s and in ESPNet's decoder) are not among
+    them; neither are boundary branches, whose single output is no class.
 
     Args:
         model: as `build_model` made it.
@@ -40,12 +41,12 @@ def classifiers(model: nn.Module) -> list[nn.Module]:
 
 
 def _follows(own: nn.Module, its: nn.Module, *, at_least: int) -> bool:
-    """Say whether the layer has more outputs, but no more inputs, where there is one class more."""
+    """Say whether the layer has more outputs where there is one class more, and makes them of features."""
     if not isinstance(own, LAYERS) or not isinstance(its, LAYERS):
         return False
     (inputs, outputs), (its_inputs, its_outputs) = _widths(own), _widths(its)
     # A convolution that is one of several side by side may follow the classes with a part of them.
-    return inputs == its_inputs and outputs < its_outputs and outputs >= at_least
+    return at_least <= outputs < its_outputs and (inputs == its_inputs or inputs > outputs)
 
 
 def _widths(layer: nn.Module) -> tuple[int, int]:

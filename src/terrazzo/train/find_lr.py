@@ -67,8 +67,10 @@ class Sweep:
 
     @property
     def suggestion(self) -> float | None:
-        """A decade below the lowest: near it the loss is about to rise again."""
-        return None if self.lowest is None else self.lowest / 10
+        """The lower of the steepest and a decade below the lowest, where the loss is about to rise again."""
+        if self.lowest is None or self.steepest is None:
+            return None
+        return min(self.steepest, self.lowest / 10)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain data; a loss that was no number ended the sweep and is left out."""
