@@ -17,6 +17,7 @@ PAGES = [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
 SMALL = {
     "--minutes 10": "--steps 2 train.batch_size=2 transforms.crop=[64,64] train.stages=[]",
     "terrazzo demo": "terrazzo demo --minutes 0.05",
+    "--steps 100": "--steps 2 train.batch_size=2 transforms.crop=[64,64]",
 }
 """What makes a command quick; everything else runs as it is written."""
 

@@ -78,6 +78,19 @@ def test_predict__writes_a_mask_and_overlay_for_every_image(run: Path) -> None:
     assert len(json.loads((run / "p.json").read_text())) == 2
 
 
+def test_find_lr__suggests_and_writes_a_page_and_nothing_else(run: Path) -> None:
+    before = sorted(path.name for path in run.iterdir())
+    done = terrazzo(
+        "find-lr", "tiny.yaml", "--steps", "20", "--lowest", "1e-5", "--highest", "0.1",
+        "--out", "lr.html", "--json", "lr.json", cwd=run,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    facts = json.loads((run / "lr.json").read_text())
+    assert len(facts["rates"]) == len(facts["losses"]) == len(facts["smoothed"])
+    assert ("Suggested: optimizer.lr=" in done.stdout) is (facts["suggestion"] is not None)
+    assert sorted(path.name for path in run.iterdir()) == sorted([*before, "lr.html", "lr.json"])
+
+
 def test_models__lists_all_and_shows_one(run: Path) -> None:
     done = terrazzo("models", "--json", "models.json", cwd=run)
     assert done.returncode == 0, done.stderr

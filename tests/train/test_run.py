@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from terrazzo.checkpoint import load_model
 from terrazzo.core.config import read_yaml, write_yaml
 from terrazzo.core.errors import CheckpointError, RequestError
 from terrazzo.train import Recipe, Reporter, Result, build_recipe, train
+from terrazzo.train.build import build_parts
 from terrazzo.train.journal import read_log
 from terrazzo.train.loop import State, StepFacts
 
@@ -205,6 +207,79 @@ def test_train__masks_fade_with_the_run_and_a_resumed_one_is_the_same(tmp_path: 
     assert {"loss/masks1", "loss/masks3"} <= read_log(tmp_path / "whole" / "log.csv")[0].keys()
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("schedule={kind: plateau, warmup: 0, patience: 1, min_gain: 1}", "train.validations=8"),
+        ("optimizer.freeze_encoder=0.6",),
+        ("optimizer.freeze_encoder_steps=3", "optimizer.kind=muon", "optimizer.last_layer_lr_factor=10"),
+        ("optimizer.kind=lion", "optimizer.layer_decay=0.8", "schedule.kind=one_cycle"),
+    ],
+    ids=" ".join,
+)
+def test_train__killed_and_resumed_gives_the_same_bytes_with(
+    tmp_path: Path, overrides: tuple[str, ...]
+) -> None:
+    train(tiny(*overrides), tmp_path / "whole")
+    for step in (2, 6):
+        with pytest.raises(Killed):
+            train(tiny(*overrides), tmp_path / "killed", resume=step > 2, reporter=KillAt(step))
+    train(tiny(*overrides), tmp_path / "killed", resume=True)
+    assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
+
+
+def test_train__plateau_cuts_the_rate_after_validations_without_a_gain(tmp_path: Path) -> None:
+    schedule = "schedule={kind: plateau, warmup: 0, patience: 1, min_gain: 1, gamma: 0.5}"
+    train(tiny(schedule, "train.validations=4", "train.log_every=1"), tmp_path)
+    rates = [row["lr"] for row in read_log(tmp_path / "log.csv")]
+    # Validated after steps 2, 4, 6, 8; the first is a gain over nothing, and no other gains by 1.
+    assert rates == pytest.approx([1e-3] * 4 + [5e-4] * 2 + [2.5e-4] * 2)
+
+
+def test_train__an_interrupt_does_not_count_as_a_validation_for_plateau(tmp_path: Path) -> None:
+    plateau = ("schedule={kind: plateau, warmup: 0, patience: 1, min_gain: 1}", "train.validations=4")
+    train(tiny(*plateau), tmp_path / "whole")
+    train(tiny(*plateau), tmp_path / "stopped", reporter=InterruptAt(5))
+    train(tiny(*plateau), tmp_path / "stopped", resume=True)
+    assert weights(tmp_path / "stopped")[1] == weights(tmp_path / "whole")[1]
+
+
+def test_train__a_frozen_encoder_is_saved_as_it_was(tmp_path: Path) -> None:
+    frozen = ("optimizer.freeze_encoder=1.0", "train.ema=0")
+    train(tiny(*frozen, "train.steps=2"), tmp_path / "short")
+    train(tiny(*frozen, "train.steps=4"), tmp_path / "long")
+    short, long = (load_model(tmp_path / name / "last")[0].state_dict() for name in ("short", "long"))
+    same = {name for name, value in short.items() if torch.equal(value, long[name])}
+    assert same >= {name for name in short if name.startswith("encoder.")}
+    assert "classify.weight" not in same
+
+
+def test_train__a_frozen_encoder_that_is_not_there_is_refused_before_anything_is_made(
+    tmp_path: Path,
+) -> None:
+    unet = "model={kind: enet}"
+    with pytest.raises(RequestError, match="'enet' has no encoder of its own"):
+        train(tiny(unet, "optimizer.freeze_encoder=0.5"), tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_train__half_size_first_then_full_size(tmp_path: Path) -> None:
+    """Whole scenes at half their size, then at their own."""
+    seen: list[tuple[int, ...]] = []
+
+    class Crops(Reporter):
+        def step(self, state: State, facts: StepFacts, progress: float) -> None:
+            seen.append(tuple(facts.batch["target"].shape))
+
+    half = "{until: 0.5, crop: [40, 56], batch_size: 8, options: {scale: [0.5, 0.5]}}"
+    whole = "{until: 1.0, crop: [80, 112], options: {scale: [1.0, 1.0]}}"
+    data = "data.options={size: [80, 112], count: 8}"
+    train(tiny(f"train.stages=[{half}, {whole}]", data, "train.steps=4"), tmp_path, reporter=Crops())
+    assert seen == [(8, 40, 56)] * 2 + [(4, 80, 112)] * 2
+    stages = build_parts(tiny(f"train.stages=[{half}, {whole}]", data)).stages
+    assert [stage.transform.strength.scale for stage in stages] == [(0.5, 0.5), (1.0, 1.0)]  # type: ignore[attr-defined]
+
+
 def test_train__stages_change_crop_and_batch(tmp_path: Path) -> None:
     seen: list[tuple[int, ...]] = []
 
@@ -224,6 +299,10 @@ def test_train__stages_change_crop_and_batch(tmp_path: Path) -> None:
         ("train.precision=auto",),
         ("train.accumulate=2", "train.batch_size=2"),
         ("optimizer.kind=sgd", "schedule.kind=cosine"),
+        ("optimizer.kind=adam", "schedule.kind=step"),
+        ("optimizer.kind=rmsprop", "schedule.kind=exponential"),
+        ("optimizer.decoder_lr_factor=2", "schedule.warmup_kind=slow"),
+        ("train.sync_batch_norm=true",),
         ("train.channels_last=false", "train.clip=0"),
     ],
     ids=" ".join,
@@ -238,7 +317,9 @@ def test_train__two_processes_share_one_run(tmp_path: Path) -> None:
     recipe = tmp_path / "tiny.yaml"
     recipe.write_text(write_yaml(TINY))
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone"]
-    arguments = ["-m", "terrazzo", "train", str(recipe), "train.steps=2", "train.device=cpu"]
+    # Frozen for the first step alone: the processes agree on which gradients there are, before and after.
+    overrides = ["train.steps=2", "train.device=cpu", "optimizer.freeze_encoder=0.5"]
+    arguments = ["-m", "terrazzo", "train", str(recipe), *overrides]
     done = subprocess.run(
         [*command, *arguments, "--out", str(tmp_path / "run")],
         env={**os.environ, "OMP_NUM_THREADS": "1"},

@@ -12,6 +12,7 @@ import typer
 from terrazzo import __version__
 from terrazzo.cli.demo import demo
 from terrazzo.cli.evaluate import evaluate
+from terrazzo.cli.find_lr import find_lr
 from terrazzo.cli.import_model import import_model
 from terrazzo.cli.models import models
 from terrazzo.cli.output import INTERRUPTED
@@ -29,6 +30,7 @@ app = typer.Typer(
 for verb in (demo, train, evaluate, predict, models):
     app.command()(verb)
 app.command("import")(import_model)  # a verb that Python keeps for itself
+app.command("find-lr")(find_lr)
 
 
 def _print_version(wanted: bool) -> None:

@@ -8,6 +8,7 @@ from terrazzo.figures.charts import class_bars, confusion_heat_map, training_cur
 from terrazzo.figures.embed import fit_mask, fit_photo, mask_uri, photo_uri
 from terrazzo.figures.page import render
 from terrazzo.figures.pictures import LegendEntry, as_rgb, error_map, legend, number_regions, overlay
+from terrazzo.figures.sweep import sweep_chart
 
 __all__ = [
     "LegendEntry",
@@ -24,5 +25,6 @@ __all__ = [
     "overlay",
     "photo_uri",
     "render",
+    "sweep_chart",
     "training_curves",
 ]

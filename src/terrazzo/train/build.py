@@ -1,11 +1,13 @@
 """From a recipe to objects: configs stop here, and everything below gets plain arguments."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import DistributedDataParallelKwargs
 
 from terrazzo.core.errors import RequestError
 from terrazzo.core.randomness import Stream, generator
@@ -17,10 +19,12 @@ from terrazzo.models import build_model
 from terrazzo.models.base import SegmentationModel
 from terrazzo.train.average import AveragedModel
 from terrazzo.train.batches import Draws, Stage, TransformedSamples, endless_batches
+from terrazzo.train.freeze import EncoderFreeze
 from terrazzo.train.loop import State, new_counters
 from terrazzo.train.optimizer import build_optimizer
 from terrazzo.train.recipe import Recipe, StageConfig
 from terrazzo.train.schedule import Budget
+from terrazzo.train.sync_norm import share_batch_norms, wants_sync
 from terrazzo.transforms import build_transform
 
 
@@ -34,6 +38,10 @@ class Parts:
     stages: tuple[Stage, ...]
     loss: CombinedLoss
     budget: Budget
+
+    def progress(self, state: State) -> float:
+        """Share of the budget that is used up, 0 to 1."""
+        return self.budget.progress(steps=state["step"], samples=state["position"], seconds=state["seconds"])
 
 
 def build_parts(recipe: Recipe) -> Parts:
@@ -68,12 +76,37 @@ def build_state(recipe: Recipe, parts: Parts) -> State:
     model = build_seeded_model(recipe, parts.train_data).to(parts.accelerator.device)
     if recipe.train.channels_last and model.sides == 2:  # torch knows no such layout of volumes
         model = model.to(memory_format=torch.channels_last)
-    average = AveragedModel(model, recipe.train.ema)
+    average = AveragedModel(model, recipe.train.ema)  # keeps plain norms: it never works on several processes
+    if wants_sync(
+        recipe.train.sync_batch_norm,
+        processes=parts.accelerator.num_processes,
+        device=parts.accelerator.device.type,
+    ):
+        share_batch_norms(model)
     model.train()
     optimizer = build_optimizer(model, recipe.optimizer)
     network = torch.compile(model) if recipe.train.compile else model
     network, optimizer = parts.accelerator.prepare(network, optimizer)
     return State(model=model, network=network, average=average, optimizer=optimizer, **new_counters())
+
+
+def build_before_step(recipe: Recipe, parts: Parts, state: State) -> Callable[[State], None]:
+    """Return what tells the model how far the run is, and freezes its encoder as long as it is to be.
+
+    Raises:
+        RequestError: the encoder of a network without one is to be frozen.
+    """
+    model = cast("SegmentationModel", state["model"])
+    freeze = EncoderFreeze(
+        model, share=recipe.optimizer.freeze_encoder, steps=recipe.optimizer.freeze_encoder_steps
+    )
+
+    def tell(state: State) -> None:
+        progress = parts.progress(state)
+        model.set_progress(progress)
+        freeze(step=state["step"], progress=progress)
+
+    return tell
 
 
 def build_seeded_model(recipe: Recipe, data: SegmentationDataset) -> SegmentationModel:
@@ -118,7 +151,12 @@ def build_accelerator(recipe: Recipe) -> Accelerator:
     on_cpu = recipe.train.device == "cpu" or not torch.cuda.is_available()
     automatic = "bf16" if has_bf16(on_cpu=on_cpu) else "no"
     precision = {"fp32": "no", "auto": automatic}.get(recipe.train.precision, recipe.train.precision)
-    return Accelerator(mixed_precision=precision, cpu=recipe.train.device == "cpu")
+    freezes = recipe.optimizer.freeze_encoder > 0 or recipe.optimizer.freeze_encoder_steps > 0
+    # Without it, several processes wait for gradients that a frozen encoder never has.
+    wrapping = DistributedDataParallelKwargs(find_unused_parameters=freezes)
+    return Accelerator(
+        mixed_precision=precision, cpu=recipe.train.device == "cpu", kwargs_handlers=[wrapping]
+    )
 
 
 def has_bf16(*, on_cpu: bool) -> bool:

@@ -53,6 +53,9 @@ class Counters(TypedDict):
     validated: int
     """Validations of the plan that are done."""
 
+    history: list[float]
+    """mIoU of each of them; a rate that waits for a plateau follows it."""
+
 
 class State(Counters):
     """Everything that changes during a run."""
@@ -147,7 +150,15 @@ def fit(
 def new_counters() -> Counters:
     """Return the counters of a run before its first step."""
     return Counters(
-        step=0, micro_batches=0, position=0, seconds=0.0, best=-1.0, best_step=0, stale=0, validated=0
+        step=0,
+        micro_batches=0,
+        position=0,
+        seconds=0.0,
+        best=-1.0,
+        best_step=0,
+        stale=0,
+        validated=0,
+        history=[],
     )
 
 

@@ -63,8 +63,18 @@ class TrainConfig(Config):
     """
 
     channels_last: bool = True
+    """Keep the numbers of a pixel side by side in memory, as convolutions run fastest; same result up to
+    rounding.
+    """
+
     compile: bool = False
     """torch.compile: pays off in long runs."""
+
+    sync_batch_norm: Literal["auto"] | bool = "auto"
+    """Whether batch norm takes its statistics over all processes: auto where there are several, on CUDA.
+
+    It works nowhere else.
+    """
 
     clip: float = Field(1.0, ge=0.0)
     """Largest 2-norm of the gradient; 0 never clips."""

@@ -5,6 +5,7 @@ in resume.py and `checkpoint`, how to score in `evaluate`.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 from terrazzo.checkpoint import load_model, save_model
 from terrazzo.evaluate import Evaluation, evaluate, write_report
 from terrazzo.predict import segment
-from terrazzo.train.build import Parts, build_batches, build_parts, build_state
+from terrazzo.train.build import Parts, build_batches, build_before_step, build_parts, build_state
 from terrazzo.train.folder import RunFolder, open_run_folder
 from terrazzo.train.interrupt import StopRequest
 from terrazzo.train.journal import Journal, read_log
@@ -58,11 +59,12 @@ def train(
         TerrazzoError: bad data, a bad request, a full disk, a loss that is no number.
     """
     parts = build_parts(recipe)
+    state = build_state(recipe, parts)
+    before_step = build_before_step(recipe, parts, state)
     main = parts.accelerator.is_main_process
     folder = open_run_folder(out, recipe, resume=resume) if main else RunFolder(Path(out))
     parts.accelerator.wait_for_everyone()
     speaker = (reporter or Reporter()) if main else Reporter()
-    state = build_state(recipe, parts)
     if resume:
         for note in restore_run_state(folder, state, parts.accelerator):
             speaker.note(note)
@@ -70,7 +72,7 @@ def train(
         run = Run(recipe, parts, folder, speaker, interrupt)
         speaker.start(run.progress(state))
         try:
-            run.fit(state)
+            run.fit(state, before_step)
         finally:
             run.close()
             speaker.stop()
@@ -106,14 +108,14 @@ class Run:
         self.journal: Journal | None = None
         self.speed = Speed()
 
-    def fit(self, state: State) -> None:
+    def fit(self, state: State, before_step: Callable[[State], None]) -> None:
         """Train, then make sure that the last weights were validated and saved."""
         self.journal = Journal(self.folder.root, from_step=state["step"]) if self.main else None
         hooks = Hooks(
-            lr_factor=lambda s: lr_factor(self.progress(s), self.recipe.schedule),
+            lr_factor=lambda s: lr_factor(self.progress(s), self.recipe.schedule, history=s["history"]),
             done=self.done,
             after_step=self.after_step,
-            before_step=lambda s: cast("SegmentationModel", s["model"]).set_progress(self.progress(s)),
+            before_step=before_step,
         )
         train = self.recipe.train
         fit(
@@ -134,9 +136,7 @@ class Run:
 
     def progress(self, state: State) -> float:
         """Share of the budget that is used up."""
-        return self.parts.budget.progress(
-            steps=state["step"], samples=state["position"], seconds=state["seconds"]
-        )
+        return self.parts.progress(state)
 
     def done(self, state: State) -> bool:
         """Whether to stop before the next step."""
@@ -156,7 +156,8 @@ class Run:
             self.log(state, facts, images_per_s)
         if int(progress * train.validations + 1e-9) > state["validated"]:
             state["validated"] = int(progress * train.validations + 1e-9)
-            self.validate(state)
+            # One that is not of the plan is left out: only a run that was stopped has it.
+            state["history"] = [*state["history"], self.validate(state)]
             self.save(state)
         elif train.save_every is not None and state["step"] % train.save_every == 0:
             self.save(state)
@@ -172,16 +173,21 @@ class Run:
         where = {"samples": float(state["position"]), "seconds": state["seconds"]}
         self.journal.log(state["step"], {"loss": loss, **parts, **rest, **where})
 
-    def validate(self, state: State) -> None:
-        """Score the averaged model on the validation split; keep it if it is the best."""
+    def validate(self, state: State) -> float:
+        """Score the averaged model on the validation split; keep it if it is the best. Returns its mIoU."""
         model = cast("SegmentationModel", state["average"].model)
         evaluation = evaluate(model, self.parts.validation_data)
         better = not evaluation.scores.miou <= state["best"]  # the first is best even where it is undefined
         state["stale"] = 0 if better else state["stale"] + 1
         if better:
             state["best"], state["best_step"] = evaluation.scores.miou, state["step"]
-        if not self.main:
-            return
+        if self.main:
+            self.keep(state, evaluation, better=better)
+        return evaluation.scores.miou
+
+    def keep(self, state: State, evaluation: Evaluation, *, better: bool) -> None:
+        """Save the validated model, and write down how good it is."""
+        model = cast("SegmentationModel", state["average"].model)
         self.save_model(self.folder.last, state, evaluation)
         if better:
             self.save_model(self.folder.best, state, evaluation)
