@@ -101,7 +101,8 @@ def test_build_loss__suggests_the_closest_loss_and_option() -> None:
     with pytest.raises(RequestError, match="Unknown loss 'dise': did you mean 'dice'"):
         build_loss([LossPart(kind="dise")])
     with pytest.raises(
-        ConfigError, match=r"loss 'dice' has no option 'smoth': did you mean 'smooth'\? Known: smooth"
+        ConfigError,
+        match=r"loss 'dice' has no option 'smoth': did you mean 'smooth'\? Known: per_image, smooth, squared",
     ):
         build_loss([LossPart(kind="dice", options={"smoth": 1})])
     with pytest.raises(ConfigError, match="Option smooth = 'much' of the loss 'dice'"):
