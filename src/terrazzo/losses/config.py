@@ -105,7 +105,6 @@ def _bound_loss(part: LossPart, class_weights: Sequence[float] | None) -> Callab
     if class_weights is not None and _takes_weights(part):
         options["weight"] = tuple(class_weights)
     # A loss that changes over the run is a class: its object is the loss.
-    if inspect.isclass(function):
-        made: Callable[..., Any] = function(**options)
-        return made
-    return partial(function, **options)
+    changes = inspect.isclass(function)
+    made: Callable[..., Any] = function(**options) if changes else partial(function, **options)
+    return made

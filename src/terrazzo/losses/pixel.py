@@ -190,7 +190,9 @@ def pixel_losses(
     check_target(logits_BKhw, target_BHW, ignore_index)
 
     def losses(full_1KHW: Tensor, target_1HW: Tensor) -> Tensor:
-        return F.cross_entropy(full_1KHW, target_1HW.long(), ignore_index=ignore_index, reduction="none")[0]
+        valid_11HW = (target_1HW != ignore_index).unsqueeze(1)
+        safe_1KHW = full_1KHW.where(valid_11HW, 0.0)  # what is no number under void stays there
+        return F.cross_entropy(safe_1KHW, target_1HW.long(), ignore_index=ignore_index, reduction="none")[0]
 
     return at_full_size(losses, logits_BKhw, target_BHW, stride=stride, align_corners=align_corners)
 
