@@ -5,14 +5,15 @@ in resume.py and `checkpoint`, how to score in `evaluate`.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from terrazzo.checkpoint import load_model, save_model
 from terrazzo.evaluate import Evaluation, evaluate, write_report
 from terrazzo.predict import segment
-from terrazzo.train.build import Parts, build_batches, build_parts, build_state
+from terrazzo.train.build import Parts, build_batches, build_parts, build_run_loss, build_state
+from terrazzo.train.class_weights import read_class_weights, store_class_weights
 from terrazzo.train.folder import RunFolder, open_run_folder
 from terrazzo.train.interrupt import StopRequest
 from terrazzo.train.journal import Journal, read_log
@@ -60,7 +61,10 @@ def train(
     parts = build_parts(recipe)
     main = parts.accelerator.is_main_process
     folder = open_run_folder(out, recipe, resume=resume) if main else RunFolder(Path(out))
+    if main:
+        store_class_weights(folder.class_weights, recipe.loss.class_weights, parts.train_data)
     parts.accelerator.wait_for_everyone()
+    parts = with_class_weights(recipe, parts, folder)
     speaker = (reporter or Reporter()) if main else Reporter()
     state = build_state(recipe, parts)
     if resume:
@@ -75,6 +79,13 @@ def train(
             run.close()
             speaker.stop()
     return finish(recipe, parts, folder, state, finished=run.progress(state) >= 1.0 or run.is_stale(state))
+
+
+def with_class_weights(recipe: Recipe, parts: Parts, folder: RunFolder) -> Parts:
+    """Give the loss the class weights that lie in the run folder, where the recipe asks for them."""
+    data, rule = parts.train_data, recipe.loss.class_weights
+    weights = read_class_weights(folder.class_weights, rule, data.labels.num_classes)
+    return parts if weights is None else replace(parts, loss=build_run_loss(recipe, data, weights))
 
 
 def finish(recipe: Recipe, parts: Parts, folder: RunFolder, state: State, *, finished: bool) -> Result:
@@ -113,7 +124,7 @@ class Run:
             lr_factor=lambda s: lr_factor(self.progress(s), self.recipe.schedule),
             done=self.done,
             after_step=self.after_step,
-            before_step=lambda s: cast("SegmentationModel", s["model"]).set_progress(self.progress(s)),
+            before_step=self.before_step,
         )
         train = self.recipe.train
         fit(
@@ -131,6 +142,12 @@ class Run:
             self.reporter.note("Stopping as asked: validating and saving what there is.")
             self.validate(state)
             self.save(state)
+
+    def before_step(self, state: State) -> None:
+        """Tell model and loss how far the run is."""
+        progress = self.progress(state)
+        cast("SegmentationModel", state["model"]).set_progress(progress)
+        self.parts.loss.set_progress(progress)
 
     def progress(self, state: State) -> float:
         """Share of the budget that is used up."""
