@@ -217,9 +217,12 @@ def test_train__mining_grows_with_the_run_and_a_resumed_one_is_the_same(
 ) -> None:
     told: list[float] = []
     tell = CombinedLoss.set_progress
-    monkeypatch.setattr(
-        CombinedLoss, "set_progress", lambda loss, share: (told.append(share), tell(loss, share))
-    )
+
+    def overheard(loss: CombinedLoss, share: float) -> None:
+        told.append(share)
+        tell(loss, share)
+
+    monkeypatch.setattr(CombinedLoss, "set_progress", overheard)
     recipe = tiny(HARD, "train.steps=4")
     train(recipe, tmp_path / "whole")
     assert told == [0.0, 0.25, 0.5, 0.75]
