@@ -1,7 +1,6 @@
 """Losses that are a mean over pixels, worked by hand."""
 
 from math import log
-
 from typing import Any
 
 import pytest
