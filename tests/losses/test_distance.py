@@ -92,7 +92,9 @@ def test_hausdorff__is_the_paper_s_where_nothing_is_void() -> None:
     for b, k in np.ndindex(2, 3):
         masks = target[b].numpy() == k, probs[b, k].numpy() > 0.5
         weights = sum((distance_transform_edt(m) + distance_transform_edt(~m)) ** 2 for m in masks)
-        parts.append(((probs[b, k] - masks[0]).square() * torch.from_numpy(weights)).mean())
+        parts.append(
+            ((probs[b, k] - torch.from_numpy(masks[0]).float()).square() * torch.from_numpy(weights)).mean()
+        )
     torch.testing.assert_close(hausdorff(logits, target, stride=1), torch.stack(parts).mean().float())
 
 

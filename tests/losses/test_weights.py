@@ -24,10 +24,10 @@ IMAGE_PIXELS = np.array([100, 100, 20, 0])
 COUNTS = LabelCounts(PIXELS, IMAGE_PIXELS)
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
-def test_count_labels__counts_pixels_and_those_of_images_that_have_the_class(dtype: type) -> None:
-    masks = [np.array(mask, dtype) for mask in ([[0, 0], [1, 255 if dtype is np.uint8 else -1]], [[1, 1, 1]])]
-    counts = count_labels(iter(masks), 3, 255 if dtype is np.uint8 else -1)
+@pytest.mark.parametrize(("dtype", "void"), [(np.uint8, 255), (np.int16, -1), (np.int64, 255)])
+def test_count_labels__counts_pixels_and_those_of_images_that_have_the_class(dtype: type, void: int) -> None:
+    masks = [np.array([[0, 0], [1, void]], dtype), np.array([[1, 1, 1]], dtype)]
+    counts = count_labels(iter(masks), 3, void)
     assert counts.pixels.tolist() == [2, 4, 0]
     assert counts.image_pixels.tolist() == [3, 6, 0]
 
