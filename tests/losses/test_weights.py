@@ -1,10 +1,11 @@
 """Class weights from counts, worked by hand."""
 
 from math import log
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from terrazzo.core.errors import DataError, RequestError
 from terrazzo.losses.weights import (
@@ -26,7 +27,7 @@ COUNTS = LabelCounts(PIXELS, IMAGE_PIXELS)
 
 @pytest.mark.parametrize(("dtype", "void"), [(np.uint8, 255), (np.int16, -1), (np.int64, 255)])
 def test_count_labels__counts_pixels_and_those_of_images_that_have_the_class(dtype: type, void: int) -> None:
-    masks = [np.array([[0, 0], [1, void]], dtype), np.array([[1, 1, 1]], dtype)]
+    masks: list[NDArray[Any]] = [np.array([[0, 0], [1, void]], dtype), np.array([[1, 1, 1]], dtype)]
     counts = count_labels(iter(masks), 3, void)
     assert counts.pixels.tolist() == [2, 4, 0]
     assert counts.image_pixels.tolist() == [3, 6, 0]
