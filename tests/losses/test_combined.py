@@ -11,7 +11,7 @@ from terrazzo.core.config import validate
 from terrazzo.core.errors import ConfigError, RequestError
 from terrazzo.core.prediction import Auxiliary, Prediction, Queries
 from terrazzo.losses.combined import CombinedLoss, WeightedLoss
-from terrazzo.losses.config import LossConfig, LossPart, build_loss
+from terrazzo.losses.config import WEIGHTED, LossConfig, LossPart, build_loss, refuse_unused_weights
 from terrazzo.losses.masks import mask_classification
 from terrazzo.losses.pixel import cross_entropy
 from terrazzo.losses.region import dice
@@ -101,7 +101,8 @@ def test_build_loss__suggests_the_closest_loss_and_option() -> None:
     with pytest.raises(RequestError, match="Unknown loss 'dise': did you mean 'dice'"):
         build_loss([LossPart(kind="dise")])
     with pytest.raises(
-        ConfigError, match=r"loss 'dice' has no option 'smoth': did you mean 'smooth'\? Known: smooth"
+        ConfigError,
+        match=r"loss 'dice' has no option 'smoth': did you mean 'smooth'\? Known: per_image, smooth, squared",
     ):
         build_loss([LossPart(kind="dice", options={"smoth": 1})])
     with pytest.raises(ConfigError, match="Option smooth = 'much' of the loss 'dice'"):
@@ -113,3 +114,71 @@ def test_loss_config__is_checked() -> None:
     assert config.parts == (LossPart(kind="dice", weight=0.5),)
     with pytest.raises(ConfigError, match=r"parts.0.weight = -1"):
         validate(LossConfig, {"parts": [{"kind": "dice", "weight": -1}]}, source="recipe")
+
+
+def test_build_loss__class_weights_go_to_parts_that_state_none() -> None:
+    prediction, target = prediction_and_target()
+    own = {"weight": [3, 2, 1]}
+    parts = [LossPart(kind=kind) for kind in (*WEIGHTED, "dice", "bce")]
+    parts += [LossPart(kind="cross_entropy", options=own)]
+    _, values = build_loss(parts, class_weights=[1.0, 2.0, 3.0])(prediction, target)
+    _, plain = build_loss(parts)(prediction, target)
+    changed = {name for name in values if "." not in name and not torch.equal(values[name], plain[name])}
+    assert changed == set(WEIGHTED)
+    expected = cross_entropy(prediction.logits, target, stride=4, weight=[1.0, 2.0, 3.0])
+    torch.testing.assert_close(values["cross_entropy"], expected.detach())
+
+
+@pytest.mark.parametrize(
+    ("parts", "taken"),
+    [
+        ([{"kind": "dice"}], False),
+        ([{"kind": "cross_entropy", "options": {"weight": [1, 2]}}], False),
+        ([{"kind": "dice"}, {"kind": "ohem"}], True),
+    ],
+)
+def test_refuse_unused_weights__where_no_part_takes_them(parts: list[dict[str, Any]], taken: bool) -> None:
+    config = validate(LossConfig, {"parts": parts, "class_weights": "sqrt"}, source="recipe")
+    if taken:
+        refuse_unused_weights(config)
+        return
+    with pytest.raises(RequestError, match=r"class_weights is sqrt, but no part .* cross_entropy, focal, "):
+        refuse_unused_weights(config)
+
+
+def test_loss_config__names_the_rules_of_class_weights() -> None:
+    with pytest.raises(ConfigError, match=r"class_weights = 'often': input should be 'none', 'inverse'"):
+        validate(LossConfig, {"class_weights": "often"}, source="recipe")
+
+
+def test_combined_loss__tells_its_parts_how_far_the_run_is() -> None:
+    combined = build_loss([LossPart(kind="dice"), LossPart(kind="ohem", options={"keep": 0.1, "until": 1.0})])
+    prediction, target = prediction_and_target()
+    combined.set_progress(0.0)
+    start = combined(prediction, target)[1]
+    combined.set_progress(1.0)
+    end = combined(prediction, target)[1]
+    expected = cross_entropy(prediction.logits, target, stride=4).detach()
+    torch.testing.assert_close(start["ohem"], expected)
+    assert end["ohem"] > 1.5 * expected
+    assert torch.equal(start["dice"], end["dice"])
+
+
+def test_build_loss__a_loss_that_changes_has_its_own_state() -> None:
+    parts = [LossPart(kind="ohem"), LossPart(kind="ohem")]
+    first, second = build_loss(parts).parts
+    assert first.function is not second.function
+    with pytest.raises(ConfigError, match=r"loss 'ohem' has no option 'kept': did you mean 'keep'"):
+        build_loss([LossPart(kind="ohem", options={"kept": 0.5})])
+    with pytest.raises(RequestError, match="keep of the loss 'ohem' is 2"):
+        build_loss([LossPart(kind="ohem", options={"keep": 2})])
+
+
+def test_combined_loss__auxiliary_weights_take_the_place_of_the_network_s() -> None:
+    prediction, target = prediction_and_target()
+    total, values = build_loss(LossConfig().parts, auxiliary_weights=[2.0])(prediction, target)
+    expected = values["cross_entropy"] + 2 * values["auxiliary1.cross_entropy"]
+    torch.testing.assert_close(total.detach(), expected)
+    wrong = build_loss(LossConfig().parts, auxiliary_weights=[2.0, 1.0])
+    with pytest.raises(RequestError, match="holds 2 numbers, but the network has 1 auxiliary outputs"):
+        wrong(prediction, target)

@@ -13,6 +13,7 @@ import torch
 from terrazzo.checkpoint import load_model
 from terrazzo.core.config import read_yaml, write_yaml
 from terrazzo.core.errors import CheckpointError, RequestError
+from terrazzo.losses.combined import CombinedLoss
 from terrazzo.train import Recipe, Reporter, Result, build_recipe, train
 from terrazzo.train.build import build_parts
 from terrazzo.train.journal import read_log
@@ -278,6 +279,49 @@ def test_train__half_size_first_then_full_size(tmp_path: Path) -> None:
     assert seen == [(8, 40, 56)] * 2 + [(4, 80, 112)] * 2
     stages = build_parts(tiny(f"train.stages=[{half}, {whole}]", data)).stages
     assert [stage.transform.strength.scale for stage in stages] == [(0.5, 0.5), (1.0, 1.0)]  # type: ignore[attr-defined]
+
+
+HARD = (
+    "loss={class_weights: median, parts: [{kind: ohem, options: {keep: 0.2, until: 0.75}}, "
+    "{kind: dice, weight: 0.5}]}"
+)
+
+
+def test_train__mining_grows_with_the_run_and_a_resumed_one_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[float] = []
+    tell = CombinedLoss.set_progress
+
+    def overheard(loss: CombinedLoss, share: float) -> None:
+        told.append(share)
+        tell(loss, share)
+
+    monkeypatch.setattr(CombinedLoss, "set_progress", overheard)
+    recipe = tiny(HARD, "train.steps=4")
+    train(recipe, tmp_path / "whole")
+    assert told == [0.0, 0.25, 0.5, 0.75]
+    with pytest.raises(Killed):
+        train(recipe, tmp_path / "killed", reporter=KillAt(2))
+    stored = tmp_path / "killed" / "class_weights.json"
+    before = stored.read_bytes(), stored.stat().st_mtime_ns
+    train(recipe, tmp_path / "killed", resume=True)
+    assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
+    assert (stored.read_bytes(), stored.stat().st_mtime_ns) == before
+
+
+def test_train__class_weights_from_the_training_set_reach_the_loss(finished: Result, tmp_path: Path) -> None:
+    train(tiny("loss.class_weights=inverse"), tmp_path)
+    assert weights(tmp_path) != weights(finished.folder.root)
+    assert not (finished.folder.root / "class_weights.json").exists()
+    rows = [read_log(folder / "log.csv")[0]["loss"] for folder in (tmp_path, finished.folder.root)]
+    assert rows[0] != rows[1]
+
+
+def test_train__class_weights_that_no_part_takes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match=r"loss\.class_weights is enet, but no part of the loss takes it"):
+        train(tiny("loss={class_weights: enet, parts: [{kind: dice}]}"), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 def test_train__stages_change_crop_and_batch(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """A weighted sum of losses that reports each part by name."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -15,6 +15,14 @@ from terrazzo.losses.masks import mask_classification
 if TYPE_CHECKING:
     from terrazzo.core.prediction import Auxiliary, Prediction
     from terrazzo.losses import Loss
+
+
+@runtime_checkable
+class Scheduled(Protocol):
+    """A loss that changes over the run."""
+
+    def set_progress(self, share: float) -> None:
+        """Say how much of the run is done, 0..1; what it changes is a function of that alone."""
 
 
 Term = tuple[str, float, Tensor]
@@ -42,7 +50,23 @@ class CombinedLoss:
     `losses.boundary` and `losses.masks`.
     """
 
-    def __init__(self, parts: Sequence[WeightedLoss], *, ignore_index: int = IGNORE) -> None:
+    def __init__(
+        self,
+        parts: Sequence[WeightedLoss],
+        *,
+        ignore_index: int = IGNORE,
+        auxiliary_weights: Sequence[float] | None = None,
+    ) -> None:
+        """Take the parts.
+
+        Args:
+            parts: at least one, with different names.
+            ignore_index: the train id of void.
+            auxiliary_weights: one factor per auxiliary output, instead of the network's own.
+
+        Raises:
+            RequestError: there is no part, or two have one name.
+        """
         if not parts:
             raise RequestError("A loss needs at least one part; none was given. Add, say, cross_entropy.")
         names = [part.name for part in parts]
@@ -50,6 +74,13 @@ class CombinedLoss:
             raise RequestError(f"Loss parts need different names to be logged; given: {', '.join(names)}.")
         self.parts = tuple(parts)
         self.ignore_index = ignore_index
+        self.auxiliary_weights = None if auxiliary_weights is None else tuple(auxiliary_weights)
+
+    def set_progress(self, share: float) -> None:
+        """Tell the parts that change over the run how much of it is done, 0..1."""
+        for part in self.parts:
+            if isinstance(part.function, Scheduled):
+                part.function.set_progress(share)
 
     def __call__(self, prediction: "Prediction", target_BHW: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Compute the loss of a prediction.
@@ -76,7 +107,7 @@ class CombinedLoss:
         ignore_index = self.ignore_index
         if prediction.weight:
             yield from self._output_terms(prediction, target_BHW)
-        for number, output in enumerate(prediction.auxiliary, start=1):
+        for number, output in enumerate(self._auxiliary(prediction), start=1):
             for name, weight, loss in self._output_terms(output, target_BHW):
                 yield f"auxiliary{number}.{name}", weight, loss
         for number, boundary in enumerate(prediction.boundaries, start=1):
@@ -87,6 +118,18 @@ class CombinedLoss:
         for number, queries in enumerate(prediction.queries, start=1):
             loss = mask_classification(queries, target_BHW, ignore_index=ignore_index)
             yield f"masks{number}", queries.weight, loss
+
+    def _auxiliary(self, prediction: "Prediction") -> "tuple[Auxiliary, ...]":
+        """Return the auxiliary outputs, each with the weight that counts."""
+        outputs, weights = prediction.auxiliary, self.auxiliary_weights
+        if weights is None:
+            return outputs
+        if len(weights) != len(outputs):
+            raise RequestError(
+                f"loss.auxiliary_weights holds {len(weights)} numbers, but the network has {len(outputs)} "
+                "auxiliary outputs. Give one per output, or leave it out for the network's own."
+            )
+        return tuple(replace(output, weight=w) for output, w in zip(outputs, weights, strict=True))
 
     def _output_terms(self, output: "Prediction | Auxiliary", target_BHW: Tensor) -> Iterator[Term]:
         """Yield the parts for one output of class scores."""

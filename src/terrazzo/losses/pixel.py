@@ -1,14 +1,19 @@
-"""Losses that are a mean over pixels.
+"""Losses that are a mean over pixels: cross-entropy, focal, and hard example mining.
 
 Shapes: B images, K classes, h x w logits, H x W full size.
 """
 
+import math
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from terrazzo.core.errors import RequestError
 from terrazzo.core.sample import IGNORE
 from terrazzo.kernels.cross_entropy import upsample_cross_entropy
+from terrazzo.losses.full_size import at_full_size, check_target
 
 
 def cross_entropy(
@@ -45,3 +50,173 @@ def cross_entropy(
         weight=weight,
         label_smoothing=label_smoothing,
     )
+
+
+def focal(
+    logits_BKhw: Tensor,
+    target_BHW: Tensor,
+    *,
+    stride: int,
+    align_corners: bool = False,
+    ignore_index: int = IGNORE,
+    weight: Sequence[float] | None = None,
+    gamma: float = 2.0,
+) -> Tensor:
+    """Return (1 - p) ** gamma * -log p, p the softmax probability of the true class, over valid pixels.
+
+    Lin, Goyal, Girshick, He, Dollar 2017, Focal Loss for Dense Object Detection, equations 4 and 5,
+    https://arxiv.org/abs/1708.02002; there with a sigmoid, which two classes of a softmax are as well.
+
+    Args:
+        logits_BKhw: (B, K, h, w), of volumes (B, K, d, h, w), any float type, at output stride.
+        target_BHW: (B, H, W), of volumes (B, D, H, W), train ids.
+        stride: full-size pixels per logit.
+        align_corners: how the logits are widened to full size.
+        ignore_index: the train id of void.
+        weight: one factor per class, the paper's alpha; the mean is then the weighted one.
+        gamma: at least 0, which is the cross-entropy; 2 did best in the paper.
+
+    Returns:
+        Scalar, float32; 0 with zero gradient where every pixel is void.
+
+    Raises:
+        RequestError: gamma is negative.
+    """
+    if gamma < 0:
+        raise RequestError(f"gamma is {gamma}; the focal loss needs 0 or more. The paper's value is 2.")
+    loss_BHW = pixel_losses(
+        logits_BKhw, target_BHW, stride=stride, align_corners=align_corners, ignore_index=ignore_index
+    )
+    weight_BHW = pixel_weights(weight, logits_BKhw, target_BHW, ignore_index)
+    # 1 - p without cancellation. A power below 1 has no gradient at 0: there the pixel is right.
+    miss_BHW = -torch.expm1(-loss_BHW)
+    factor_BHW = miss_BHW.clamp(min=1e-7) ** gamma if gamma else torch.ones_like(miss_BHW)
+    return weighted_mean(factor_BHW * loss_BHW, weight_BHW)
+
+
+class Ohem:
+    """Online hard example mining: the mean cross-entropy over the hardest valid pixels of the batch.
+
+    Shrivastava, Gupta, Girshick 2016, Training Region-based Object Detectors with Online Hard Example Mining,
+    https://arxiv.org/abs/1604.03540; for pixels, Wu, Shen, van den Hengel 2016, High-performance Semantic
+    Segmentation Using Very Deep Fully Convolutional Networks, section 2.1, https://arxiv.org/abs/1604.04339:
+    those whose true class has the lowest probability, by share, or below a threshold and at least so many.
+
+    Mining from the start learns the hard before the plain: with `until`, all pixels count at first, and the
+    number that is sure to be kept falls linearly until that share of the run is done.
+    """
+
+    def __init__(
+        self,
+        keep: float = 0.25,
+        threshold: float | None = None,
+        minimum: int = 100_000,
+        until: float = 0.0,
+        weight: Sequence[float] | None = None,
+    ) -> None:
+        """Take what to keep.
+
+        Args:
+            keep: share of the batch's valid pixels, above 0, up to 1; rounded up.
+            threshold: instead of a share, keep where the true class has a lower probability than this, above
+                0, below 1; 0.7 is common.
+            minimum: with a threshold, at least so many pixels, as far as there are any.
+            until: share of the run after which mining is at its strongest, 0..1.
+            weight: one factor per class; the mean is then the weighted one. It does not change what is hard.
+
+        Raises:
+            RequestError: a value is out of range.
+        """
+        for name, value, fits, wanted in (
+            ("keep", keep, 0 < keep <= 1, "above 0, up to 1"),
+            ("threshold", threshold, threshold is None or 0 < threshold < 1, "between 0 and 1"),
+            ("minimum", minimum, minimum >= 1, "1 or more"),
+            ("until", until, 0 <= until <= 1, "0 to 1"),
+        ):
+            if not fits:
+                raise RequestError(f"{name} of the loss 'ohem' is {value}; expected {wanted}.")
+        self.keep, self.threshold, self.minimum = keep, threshold, minimum
+        self.until, self.weight = until, weight
+        self.progress = 1.0
+
+    def set_progress(self, share: float) -> None:
+        """Say how much of the run is done, 0..1; without it, mining is at its strongest."""
+        self.progress = share
+
+    def __call__(
+        self,
+        logits_BKhw: Tensor,
+        target_BHW: Tensor,
+        *,
+        stride: int,
+        align_corners: bool = False,
+        ignore_index: int = IGNORE,
+    ) -> Tensor:
+        """Return the mean over what is kept; pixels as hard as the last one kept are kept too."""
+        loss_BHW = pixel_losses(
+            logits_BKhw, target_BHW, stride=stride, align_corners=align_corners, ignore_index=ignore_index
+        )
+        weight_BHW = pixel_weights(self.weight, logits_BKhw, target_BHW, ignore_index)
+        with torch.no_grad():
+            hard_BHW = loss_BHW >= self._easiest(loss_BHW[target_BHW != ignore_index])
+        return weighted_mean(loss_BHW, weight_BHW * hard_BHW)
+
+    def _easiest(self, loss_P: Tensor) -> Tensor | float:
+        """Return the loss of the easiest pixel that is kept."""
+        number = self._number(len(loss_P))
+        if number == 0:
+            return math.inf
+        last = loss_P.kthvalue(len(loss_P) - number + 1).values
+        return last if self.threshold is None else last.clamp(max=-math.log(self.threshold))
+
+    def _number(self, valid: int) -> int:
+        """Return how many of the valid pixels are kept whatever their loss."""
+        strongest = math.ceil(self.keep * valid) if self.threshold is None else min(self.minimum, valid)
+        done = min(1.0, self.progress / self.until) if self.until else 1.0
+        return math.ceil(valid + done * (strongest - valid))
+
+
+def pixel_losses(
+    logits_BKhw: Tensor, target_BHW: Tensor, *, stride: int, align_corners: bool, ignore_index: int
+) -> Tensor:
+    """Return the cross-entropy of every pixel, (B, H, W) in float32; 0 under void.
+
+    One image's full-size floats at a time. A kernel may take this over.
+
+    Raises:
+        ValueError: the shapes do not fit each other.
+        DataError: an id that is neither a class nor void.
+    """
+    check_target(logits_BKhw, target_BHW, ignore_index)
+
+    def losses(full_1KHW: Tensor, target_1HW: Tensor) -> Tensor:
+        valid_11HW = (target_1HW != ignore_index).unsqueeze(1)
+        safe_1KHW = full_1KHW.where(valid_11HW, 0.0)  # what is no number under void stays there
+        return F.cross_entropy(safe_1KHW, target_1HW.long(), ignore_index=ignore_index, reduction="none")[0]
+
+    return at_full_size(losses, logits_BKhw, target_BHW, stride=stride, align_corners=align_corners)
+
+
+def pixel_weights(
+    weight: Sequence[float] | None, logits_BKhw: Tensor, target_BHW: Tensor, ignore_index: int
+) -> Tensor:
+    """Return the factor of every pixel, (B, H, W) in float32: that of its class, 0 under void.
+
+    Raises:
+        ValueError: there is not one weight per class.
+    """
+    valid_BHW = target_BHW != ignore_index
+    if weight is None:
+        return valid_BHW.float()
+    if len(weight) != logits_BKhw.shape[1]:
+        raise ValueError(
+            f"{len(weight)} class weights were given for {logits_BKhw.shape[1]} classes; give one per class."
+        )
+    weight_K = torch.as_tensor(weight, dtype=torch.float32, device=logits_BKhw.device)
+    return weight_K[target_BHW.long().where(valid_BHW, 0)] * valid_BHW
+
+
+def weighted_mean(loss_BHW: Tensor, weight_BHW: Tensor) -> Tensor:
+    """Return the weighted mean, 0 where all weights are."""
+    total = weight_BHW.sum()
+    return (loss_BHW * weight_BHW).sum() / total.where(total > 0, 1.0)

@@ -1,6 +1,6 @@
 """From a recipe to objects: configs stop here, and everything below gets plain arguments."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -14,7 +14,7 @@ from terrazzo.core.randomness import Stream, generator
 from terrazzo.core.sample import Batch
 from terrazzo.datasets import SegmentationDataset, build_dataset
 from terrazzo.losses.combined import CombinedLoss
-from terrazzo.losses.config import build_loss
+from terrazzo.losses.config import build_loss, refuse_unused_weights
 from terrazzo.models import build_model
 from terrazzo.models.base import SegmentationModel
 from terrazzo.train.average import AveragedModel
@@ -65,7 +65,7 @@ def build_parts(recipe: Recipe) -> Parts:
         train_data=train_data,
         validation_data=validation_data,
         stages=build_stages(recipe, train_data),
-        loss=build_loss(recipe.loss.parts, ignore_index=train_data.labels.ignore_index),
+        loss=build_run_loss(recipe, train_data),
         budget=build_budget(recipe, len(train_data)),
     )
 
@@ -170,6 +170,19 @@ def has_bf16(*, on_cpu: bool) -> bool:
 def build_stages(recipe: Recipe, data: SegmentationDataset) -> tuple[Stage, ...]:
     """Build the run's stages; a recipe without any has one that lasts to the end."""
     return tuple(_stage(recipe, data, config) for config in recipe.train.stages or (StageConfig(until=1.0),))
+
+
+def build_run_loss(
+    recipe: Recipe, data: SegmentationDataset, class_weights: Sequence[float] | None = None
+) -> CombinedLoss:
+    """Build the recipe's loss; class weights are those of the run folder, once they are there."""
+    refuse_unused_weights(recipe.loss)
+    return build_loss(
+        recipe.loss.parts,
+        ignore_index=data.labels.ignore_index,
+        class_weights=class_weights,
+        auxiliary_weights=recipe.loss.auxiliary_weights,
+    )
 
 
 def build_budget(recipe: Recipe, train_samples: int) -> Budget:

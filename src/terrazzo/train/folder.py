@@ -4,6 +4,7 @@ best/         model folder: the best validation mIoU so far
 last/         model folder: the newest validated weights
 state/        the newest two training states, only needed to resume
 recipe.yaml   the resolved recipe
+class_weights.json  weights of the classes in the loss, where the recipe asks for them
 log.csv       one row per logged step
 tensorboard/  the same numbers, and sample pictures
 report.html   the report on `best`, written at the end
@@ -47,6 +48,11 @@ class RunFolder:
     def recipe(self) -> Path:
         """The resolved recipe."""
         return self.root / "recipe.yaml"
+
+    @property
+    def class_weights(self) -> Path:
+        """The class weights that the training set gave."""
+        return self.root / "class_weights.json"
 
     @property
     def log(self) -> Path:

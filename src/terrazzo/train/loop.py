@@ -91,7 +91,7 @@ class Hooks:
     """Logs, validates and saves as it sees fit; always at an optimiser-step boundary."""
 
     before_step: Callable[[State], None] = _nothing
-    """Tells the model how far the run is; what it changes must be a function of the counters alone, or a
+    """Tells model and loss how far the run is; what it changes must be a function of the counters alone, or a
     resumed run is another one."""
 
 

@@ -6,14 +6,22 @@ in resume.py and `checkpoint`, how to score in `evaluate`.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from terrazzo.checkpoint import load_model, save_model
 from terrazzo.evaluate import Evaluation, evaluate, write_report
 from terrazzo.predict import segment
-from terrazzo.train.build import Parts, build_batches, build_before_step, build_parts, build_state
+from terrazzo.train.build import (
+    Parts,
+    build_batches,
+    build_before_step,
+    build_parts,
+    build_run_loss,
+    build_state,
+)
+from terrazzo.train.class_weights import read_class_weights, store_class_weights
 from terrazzo.train.folder import RunFolder, open_run_folder
 from terrazzo.train.interrupt import StopRequest
 from terrazzo.train.journal import Journal, read_log
@@ -63,7 +71,10 @@ def train(
     before_step = build_before_step(recipe, parts, state)
     main = parts.accelerator.is_main_process
     folder = open_run_folder(out, recipe, resume=resume) if main else RunFolder(Path(out))
+    if main:
+        store_class_weights(folder.class_weights, recipe.loss.class_weights, parts.train_data)
     parts.accelerator.wait_for_everyone()
+    parts = with_class_weights(recipe, parts, folder)
     speaker = (reporter or Reporter()) if main else Reporter()
     if resume:
         for note in restore_run_state(folder, state, parts.accelerator):
@@ -77,6 +88,13 @@ def train(
             run.close()
             speaker.stop()
     return finish(recipe, parts, folder, state, finished=run.progress(state) >= 1.0 or run.is_stale(state))
+
+
+def with_class_weights(recipe: Recipe, parts: Parts, folder: RunFolder) -> Parts:
+    """Give the loss the class weights that lie in the run folder, where the recipe asks for them."""
+    data, rule = parts.train_data, recipe.loss.class_weights
+    weights = read_class_weights(folder.class_weights, rule, data.labels.num_classes)
+    return parts if weights is None else replace(parts, loss=build_run_loss(recipe, data, weights))
 
 
 def finish(recipe: Recipe, parts: Parts, folder: RunFolder, state: State, *, finished: bool) -> Result:
@@ -109,13 +127,23 @@ class Run:
         self.speed = Speed()
 
     def fit(self, state: State, before_step: Callable[[State], None]) -> None:
-        """Train, then make sure that the last weights were validated and saved."""
+        """Train, then make sure that the last weights were validated and saved.
+
+        Args:
+            state: what changes during the run.
+            before_step: what the model is told before each step; the loss is told how far the run is.
+        """
+
+        def tell(state: State) -> None:
+            before_step(state)
+            self.parts.loss.set_progress(self.progress(state))
+
         self.journal = Journal(self.folder.root, from_step=state["step"]) if self.main else None
         hooks = Hooks(
             lr_factor=lambda s: lr_factor(self.progress(s), self.recipe.schedule, history=s["history"]),
             done=self.done,
             after_step=self.after_step,
-            before_step=before_step,
+            before_step=tell,
         )
         train = self.recipe.train
         fit(
