@@ -88,8 +88,8 @@ def hausdorff(
     """Return the mean of (P - Y)^2 * (d_P^alpha + d_Y^alpha), d the distances to the outlines of both.
 
     Karimi, Salcudean 2019, Reducing the Hausdorff Distance in Medical Image Segmentation with Convolutional
-    Neural Networks, the loss by distance transforms, https://arxiv.org/abs/1904.10030. The predicted outline is
-    that of P > 1/2; where there is none d_P is 0. The mean runs over an image's valid pixels, then over
+    Neural Networks, the loss by distance transforms, https://arxiv.org/abs/1904.10030. The predicted outline
+    is that of P > 1/2; where there is none d_P is 0. The mean runs over an image's valid pixels, then over
     pairs of an image and a class with an outline in it. Distances get no gradient, as there. The paper
     weighs it so that it is as large as the Dice loss that it is added to.
 
