@@ -138,6 +138,7 @@ def build_run_loss(
     recipe: Recipe, data: SegmentationDataset, class_weights: Sequence[float] | None = None
 ) -> CombinedLoss:
     """Build the recipe's loss; class weights are those of the run folder, once they are there."""
+    refuse_unused_weights(recipe.loss)
     return build_loss(
         recipe.loss.parts,
         ignore_index=data.labels.ignore_index,
