@@ -73,8 +73,8 @@ def bce_dice(
 ) -> Tensor:
     """Return bce_weight * binary cross-entropy + dice_weight * Dice loss, both of sigmoid(logits).
 
-    As in Isensee et al. 2021, nnU-Net, supplementary note 2, https://arxiv.org/abs/1904.08128, for labels
-    that overlap. Dice is the mean over the classes that have a 1 somewhere, as in `region.dice`.
+    As nnU-Net trains on labels that overlap (Isensee et al. 2021, https://arxiv.org/abs/1904.08128). Dice is
+    the mean over the classes that have a 1 somewhere, as in `region.dice`.
 
     Args:
         logits_BKhw: (B, K, h, w), of volumes (B, K, d, h, w), any float type, at output stride.

@@ -23,8 +23,8 @@ def mcc(
 ) -> Tensor:
     """Return 1 - Matthews' correlation of softmax probabilities and truth, averaged over classes.
 
-    Abhishek, Hamarneh 2021, Matthews Correlation Coefficient Loss for Deep Convolutional Networks, equation
-    4, https://arxiv.org/abs/2010.13454, for every class against the rest. With shares of the valid pixels,
+    Abhishek, Hamarneh 2021, Matthews Correlation Coefficient Loss for Deep Convolutional Networks,
+    https://arxiv.org/abs/2010.13454, here for every class against the rest. With shares of the valid pixels,
     p predicted, y true and t both, the coefficient is (t - p y) / sqrt(p (1 - p) y (1 - y)). It has no value
     for a class that is nowhere, or everywhere, in the truth: such classes are left out.
 

@@ -39,7 +39,7 @@ def boundary(
 ) -> Tensor:
     """Return the mean of probability times signed distance to the true outline, negative inside.
 
-    Kervadec et al. 2019, Boundary loss for highly unbalanced segmentation, equation 5,
+    Kervadec et al. 2019, Boundary loss for highly unbalanced segmentation, section 2,
     https://arxiv.org/abs/1812.07032. As in the authors' code the distance is 0 on the outermost pixels of
     the class, and 1 right outside. The mean runs over an image's valid pixels, then over pairs of an image
     and a class with an outline in it. The paper adds it to Dice with a weight that starts at 0.01.
@@ -88,8 +88,8 @@ def hausdorff(
     """Return the mean of (P - Y)^2 * (d_P^alpha + d_Y^alpha), d the distances to the outlines of both.
 
     Karimi, Salcudean 2019, Reducing the Hausdorff Distance in Medical Image Segmentation with Convolutional
-    Neural Networks, section II-C.1, equation 8, https://arxiv.org/abs/1904.10030. The predicted outline is
-    that of P > 1/2; where there is none d_P is 0. The mean runs over an image's valid pixels, then over
+    Neural Networks, the loss by distance transforms, https://arxiv.org/abs/1904.10030. The predicted outline
+    is that of P > 1/2; where there is none d_P is 0. The mean runs over an image's valid pixels, then over
     pairs of an image and a class with an outline in it. Distances get no gradient, as there. The paper
     weighs it so that it is as large as the Dice loss that it is added to.
 

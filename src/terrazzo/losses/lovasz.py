@@ -26,7 +26,7 @@ def lovasz_softmax(
 ) -> Tensor:
     """Return the Lovasz extension of 1 - Jaccard, of softmax probabilities, averaged over classes present.
 
-    Section 3.1 and algorithm 1 of the paper. Pooled over the batch the order runs over all of its pixels, so
+    Pooled over the batch the order runs over all of its pixels, so
     that, unlike in other losses here, the whole batch's full-size floats are there at the same time.
 
     Args:
@@ -74,7 +74,7 @@ def lovasz_hinge(
 ) -> Tensor:
     """Return the Lovasz extension of 1 - Jaccard, of hinge errors max(0, 1 - logit * sign), over all classes.
 
-    Section 3.2 of the paper: each class by itself, for targets with several labels per pixel (see `binary`
+    Each class by itself, for targets with several labels per pixel (see `binary`
     for how they are given). As in the authors' code a class without a true pixel counts, with its one worst
     error; only classes without a valid label are left out.
 

@@ -99,7 +99,7 @@ class Ohem:
 
     Shrivastava, Gupta, Girshick 2016, Training Region-based Object Detectors with Online Hard Example Mining,
     https://arxiv.org/abs/1604.03540; for pixels, Wu, Shen, van den Hengel 2016, High-performance Semantic
-    Segmentation Using Very Deep Fully Convolutional Networks, section 2.1, https://arxiv.org/abs/1604.04339:
+    Segmentation Using Very Deep Fully Convolutional Networks, "online bootstrapping", https://arxiv.org/abs/1604.04339:
     those whose true class has the lowest probability, by share, or below a threshold and at least so many.
 
     Mining from the start learns the hard before the plain: with `until`, all pixels count at first, and the

@@ -71,8 +71,8 @@ def jaccard(
 ) -> Tensor:
     """Return the soft Jaccard loss, 1 - |P.Y| / (|P| + |Y| - |P.Y|), averaged over the classes present.
 
-    Rahman, Wang 2016, Optimizing Intersection-Over-Union in Deep Neural Networks for Image Segmentation,
-    section 2. Arguments and result are those of `dice`.
+    Rahman, Wang 2016, Optimizing Intersection-Over-Union in Deep Neural Networks for Image Segmentation.
+    Arguments and result are those of `dice`.
     """
     return tversky(
         logits_BKhw,
@@ -102,7 +102,7 @@ def tversky(
     """Return 1 - |P.Y| / (|P.Y| + alpha * false positives + beta * false negatives), over classes present.
 
     Salehi, Erdogmus, Gholipour 2017, Tversky loss function for image segmentation using 3D fully
-    convolutional deep networks, equation 3, https://arxiv.org/abs/1706.05721. alpha = beta = 0.5 is Dice,
+    convolutional deep networks, https://arxiv.org/abs/1706.05721. alpha = beta = 0.5 is Dice,
     alpha = beta = 1 Jaccard. The other arguments and the result are those of `dice`.
 
     Args:
@@ -139,7 +139,7 @@ def focal_tversky(
     """Return the mean over classes present of (1 - Tversky index) ** (1 / gamma).
 
     Abraham, Khan 2019, A Novel Focal Tversky Loss Function with Improved Attention U-Net for Lesion
-    Segmentation, equation 4, https://arxiv.org/abs/1810.07842; there a sum over classes, and the letters of
+    Segmentation, section 2, https://arxiv.org/abs/1810.07842; there a sum over classes, and the letters of
     alpha and beta exchanged. The other arguments and the result are those of `tversky`.
 
     Args:

@@ -31,8 +31,8 @@ def multi_scale(
 ) -> Tensor:
     """Return the cross-entropy at the scale of the logits, or at full size.
 
-    Labels at every output's own scale: Zhao, Qi, Shen, Shi, Jia 2018, ICNet, section 3.3 ("cascade label
-    guidance"), https://arxiv.org/abs/1704.08545. Coarse outputs then cost next to nothing, but learn
+    Labels at every output's own scale: Zhao, Qi, Shen, Shi, Jia 2018, ICNet, "cascade label guidance",
+    https://arxiv.org/abs/1704.08545. Coarse outputs then cost next to nothing, but learn
     nothing about thin things between their points.
 
     Args:

@@ -73,7 +73,7 @@ def median_frequency(pixels_K: NDArray[np.int64], image_pixels_K: NDArray[np.int
     """Return the median frequency over the class's own, frequencies within the images that have the class.
 
     Eigen, Fergus 2015, Predicting Depth, Surface Normals and Semantic Labels with a Common Multi-Scale
-    Convolutional Architecture, section 6.3.2, https://arxiv.org/abs/1411.4734; SegNet trains with it. The
+    Convolutional Architecture, https://arxiv.org/abs/1411.4734; SegNet trains with it. The
     median is over the classes that occur.
     """
     frequency_K = pixels_K / np.maximum(1, image_pixels_K)
@@ -92,8 +92,8 @@ def enet_weights(pixels_K: NDArray[np.int64], *, c: float = 1.02) -> Weights:
 def effective_number(pixels_K: NDArray[np.int64], *, beta: float | None = None) -> Weights:
     """Return (1 - beta) / (1 - beta ** pixels), scaled to the sum K' of the classes that occur.
 
-    Cui, Jia, Lin, Song, Belongie 2019, Class-Balanced Loss Based on Effective Number of Samples, equations 4
-    and 5 and section 4.1, https://arxiv.org/abs/1901.05555. There samples are images and beta up to 0.9999:
+    Cui, Jia, Lin, Song, Belongie 2019, Class-Balanced Loss Based on Effective Number of Samples,
+    section 4, https://arxiv.org/abs/1901.05555. There samples are images and beta up to 0.9999:
     with counts of pixels in the millions that would give equal weights.
 
     Args:
