@@ -125,7 +125,7 @@ def find_lr(recipe: Recipe, *, lowest: float = 1e-6, highest: float = 1.0, steps
         build_batches(recipe, parts, state),
         parts.loss,
         Hooks(
-            lr_factor=lambda s: rates[s["step"]] / 1e-3,
+            lr_factor=lambda s: rates[s["step"]] / recipe.optimizer.lr,
             done=lambda s: s["step"] >= steps or watch.over,
             after_step=watch,
             before_step=build_before_step(recipe, parts, state),
