@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrazzo.kernels.cpu.exponent import LOWEST, exp
-from terrazzo.kernels.cpu.grid import MAX_ROWS, TILE, grid_of
+from terrazzo.kernels.cpu.grid import FOUR, MAX_ROWS, TILE, grid_of
 from terrazzo.kernels.cpu.jit import compiled, inlined, over_threads
-from terrazzo.kernels.cpu.widen import Floats, widen
+from terrazzo.kernels.cpu.widen import Floats, Ints, widen
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 _MINUS_INFINITY = np.float32(-np.inf)
@@ -54,84 +54,74 @@ def _argmax_bands(
     logits_BKhw: Any,
     labels_BHW: Any,
     chance_BHW: Any,
-    band_starts: NDArray[np.int64],
-    runs: NDArray[np.int64],
+    band_starts: Ints,
+    runs: Ints,
     shares: Floats,
-    left: NDArray[np.int64],
-    right: NDArray[np.int64],
-    share: Floats,
-    origin: int,
-    group: int,
+    columns: tuple[Ints, Ints, Floats, int, int],
 ) -> None:
     """Label the bands first..last-1, counted through all images; `chance_BHW` may have no elements."""
     num_classes, bands = logits_BKhw.shape[1], len(band_starts) - 1
-    start_KT = np.empty((num_classes, TILE), np.float32)
-    slope_KT = np.empty((num_classes, TILE), np.float32)
+    start_KT, slope_KT = np.empty((num_classes, TILE), np.float32), np.empty((num_classes, TILE), np.float32)
+    best_RT = np.empty((MAX_ROWS // 4, FOUR), np.float32)
+    winner_RT = np.empty((MAX_ROWS // 4, FOUR), np.int32)
     floor_T = np.empty(TILE, np.float32)
-    best_RT = np.empty(MAX_ROWS * TILE, np.float32)
-    winner_RT = np.empty(MAX_ROWS * TILE, np.int32)
     classes = np.empty(num_classes, np.int32)
     for unit in range(first, last):
         image, band = unit // bands, unit % bands
         for run in range(band_starts[band], band_starts[band + 1]):
-            above, below, y0, rows = runs[run]
-            for x0 in range(0, len(left), TILE):
-                tile = slice(x0, x0 + TILE)
-                lefts, rights, shares_T = left[tile], right[tile], share[tile]
-                for k in range(num_classes):
-                    widen(group, logits_BKhw[image, k, above], lefts, rights, shares_T, start_KT[k])
-                    widen(group, logits_BKhw[image, k, below], lefts, rights, shares_T, slope_KT[k])
+            above, below, y0, rows = runs[run, 0], runs[run, 1], runs[run, 2], runs[run, 3]
+            for tile in range(len(columns[0])):
+                widen(logits_BKhw, image, above, columns, tile, start_KT)
+                widen(logits_BKhw, image, below, columns, tile, slope_KT)
                 _ends(start_KT, slope_KT, shares[run, 0], shares[run, 1], rows)
                 count = _candidates(start_KT, slope_KT, floor_T, classes)
                 _slopes(start_KT, slope_KT, rows)
-                best_RT[:] = _MINUS_INFINITY
-                winner_RT[:] = 0
-                for i in range(count):
-                    k = classes[i]
-                    for y in range(0, rows, 4):
-                        four = slice(y * TILE, (y + 4) * TILE)
-                        _challenge(k, np.float32(y), start_KT[k], slope_KT[k], best_RT[four], winner_RT[four])
-                begin, end = max(0, -(x0 + origin)), min(TILE, labels_BHW.shape[2] - x0 - origin)
+                _compete(classes, count, rows, start_KT, slope_KT, best_RT, winner_RT)
+                x0 = tile * TILE + columns[3]
+                begin, end = max(0, -x0), min(TILE, labels_BHW.shape[2] - x0)
                 for y in range(rows):
-                    row = labels_BHW[image, y0 + y]
                     for x in range(begin, end):
-                        row[x0 + origin + x] = winner_RT[y * TILE + x]
+                        labels_BHW[image, y0 + y, x0 + x] = winner_RT[y >> 2, (y & 3) * TILE + x]
                 if chance_BHW.size:
                     for y in range(rows):
-                        _probability(y, start_KT, slope_KT, best_RT[y * TILE : (y + 1) * TILE], floor_T)
-                        row = chance_BHW[image, y0 + y]
+                        _probability(y, start_KT, slope_KT, best_RT, floor_T)
                         for x in range(begin, end):
-                            row[x0 + origin + x] = floor_T[x]
+                            chance_BHW[image, y0 + y, x0 + x] = floor_T[x]
 
 
 @compiled
 def _argmax_flat(first: int, last: int, logits_BKN: Any, labels_BN: Any, chance_BN: Any) -> None:
     """Label the blocks first..last-1 of _FLAT pixels, where the logits are at full size already."""
-    _, num_classes, pixels = logits_BKN.shape
+    num_classes, pixels = logits_BKN.shape[1], logits_BKN.shape[2]
     blocks = -(-pixels // _FLAT)
-    best = np.empty(_FLAT, np.float32)
-    winner = np.empty(_FLAT, np.int32)
+    best, winner = np.empty(_FLAT, np.float32), np.empty(_FLAT, np.int32)
     for unit in range(first, last):
-        image, start = unit // blocks, (unit % blocks) * _FLAT
+        b, start = unit // blocks, (unit % blocks) * _FLAT
         count = min(_FLAT, pixels - start)
-        best[:count] = logits_BKN[image, 0, start : start + count]
-        winner[:count] = 0
-        for k in range(1, num_classes):
-            logits = logits_BKN[image, k, start : start + count]
-            for x in range(count):
-                better = logits[x] > best[x]
-                best[x] = logits[x] if better else best[x]
-                winner[x] = np.int32(k) if better else winner[x]
         for x in range(count):
-            labels_BN[image, start + x] = winner[x]
-        if chance_BN.size:
-            total = np.zeros(_FLAT, np.float32)
-            for k in range(num_classes):
-                logits = logits_BKN[image, k, start : start + count]
-                for x in range(count):
-                    total[x] += exp(max(logits[x] - best[x], LOWEST))
+            best[x] = logits_BKN[b, 0, start + x]
+            winner[x] = 0
+        for k in range(1, num_classes):
             for x in range(count):
-                chance_BN[image, start + x] = _ONE / total[x]
+                value = logits_BKN[b, k, start + x]
+                winner[x] = np.int32(k) if value > best[x] else winner[x]
+                best[x] = value if value > best[x] else best[x]
+        for x in range(count):
+            labels_BN[b, start + x] = winner[x]
+        if chance_BN.size:
+            _chance_flat(logits_BKN, b, start, count, best, chance_BN)
+
+
+@inlined
+def _chance_flat(logits_BKN: Any, b: int, start: int, count: int, best: Floats, chance_BN: Any) -> None:
+    """Write the softmax of the winning value of a block."""
+    total = np.zeros(_FLAT, np.float32)
+    for k in range(logits_BKN.shape[1]):
+        for x in range(count):
+            value = logits_BKN[b, k, start + x] - best[x]
+            total[x] += exp(LOWEST if value < LOWEST else value)
+    for x in range(count):
+        chance_BN[b, start + x] = _ONE / total[x]
 
 
 @inlined
@@ -157,7 +147,8 @@ def _slopes(start_KT: Floats, end_KT: Floats, rows: int) -> None:
 @inlined
 def _candidates(start_KT: Floats, end_KT: Floats, floor_T: Floats, classes: NDArray[np.int32]) -> int:
     """List the classes that may win somewhere in the tile, in rising order; return how many."""
-    floor_T[:] = _MINUS_INFINITY
+    for x in range(TILE):
+        floor_T[x] = _MINUS_INFINITY
     for k in range(len(start_KT)):
         for x in range(TILE):
             low = start_KT[k, x] if start_KT[k, x] < end_KT[k, x] else end_KT[k, x]
@@ -175,36 +166,53 @@ def _candidates(start_KT: Floats, end_KT: Floats, floor_T: Floats, classes: NDAr
 
 
 @inlined
-def _challenge(
-    k: np.int32, y: np.float32, start_T: Floats, slope_T: Floats, best_4T: Floats, winner_4T: Any
+def _compete(
+    classes: NDArray[np.int32],
+    count: int,
+    rows: int,
+    start_KT: Floats,
+    slope_KT: Floats,
+    best_RT: Floats,
+    winner_RT: Any,
 ) -> None:
-    """Let class k compete with the best so far in the four rows from y on."""
-    for x in range(TILE):
-        slope = slope_T[x]
-        v0 = start_T[x] + y * slope
-        v1 = v0 + slope
-        v2 = v1 + slope
-        v3 = v2 + slope
-        # Written out and all read before any is written: so the compiler sees four rows of vectors.
-        b0, b1, b2, b3 = best_4T[x], best_4T[TILE + x], best_4T[2 * TILE + x], best_4T[3 * TILE + x]
-        w0, w1, w2, w3 = winner_4T[x], winner_4T[TILE + x], winner_4T[2 * TILE + x], winner_4T[3 * TILE + x]
-        best_4T[x] = v0 if v0 > b0 else b0
-        best_4T[TILE + x] = v1 if v1 > b1 else b1
-        best_4T[2 * TILE + x] = v2 if v2 > b2 else b2
-        best_4T[3 * TILE + x] = v3 if v3 > b3 else b3
-        winner_4T[x] = k if v0 > b0 else w0
-        winner_4T[TILE + x] = k if v1 > b1 else w1
-        winner_4T[2 * TILE + x] = k if v2 > b2 else w2
-        winner_4T[3 * TILE + x] = k if v3 > b3 else w3
+    """Let the listed classes compete in every pixel, four rows at a time."""
+    for g in range((rows + 3) // 4):
+        for x in range(FOUR):
+            best_RT[g, x] = _MINUS_INFINITY
+            winner_RT[g, x] = 0
+        y = np.float32(4 * g)
+        for i in range(count):
+            k = classes[i]
+            for x in range(TILE):
+                slope = slope_KT[k, x]
+                v0 = start_KT[k, x] + y * slope
+                v1 = v0 + slope
+                v2 = v1 + slope
+                v3 = v2 + slope
+                # All are read before any is written: so the compiler sees four rows of vectors.
+                b0, b1 = best_RT[g, x], best_RT[g, TILE + x]
+                b2, b3 = best_RT[g, 2 * TILE + x], best_RT[g, 3 * TILE + x]
+                w0, w1 = winner_RT[g, x], winner_RT[g, TILE + x]
+                w2, w3 = winner_RT[g, 2 * TILE + x], winner_RT[g, 3 * TILE + x]
+                best_RT[g, x] = v0 if v0 > b0 else b0
+                best_RT[g, TILE + x] = v1 if v1 > b1 else b1
+                best_RT[g, 2 * TILE + x] = v2 if v2 > b2 else b2
+                best_RT[g, 3 * TILE + x] = v3 if v3 > b3 else b3
+                winner_RT[g, x] = k if v0 > b0 else w0
+                winner_RT[g, TILE + x] = k if v1 > b1 else w1
+                winner_RT[g, 2 * TILE + x] = k if v2 > b2 else w2
+                winner_RT[g, 3 * TILE + x] = k if v3 > b3 else w3
 
 
 @inlined
-def _probability(y: int, start_KT: Floats, slope_KT: Floats, best_T: Floats, result_T: Floats) -> None:
+def _probability(row: int, start_KT: Floats, slope_KT: Floats, best_RT: Floats, result_T: Floats) -> None:
     """Write the softmax of the winning value of one row."""
-    result_T[:] = _ZERO
+    y, g, o = np.float32(row), row >> 2, (row & 3) * TILE
+    for x in range(TILE):
+        result_T[x] = _ZERO
     for k in range(len(start_KT)):
         for x in range(TILE):
-            value = start_KT[k, x] + np.float32(y) * slope_KT[k, x]
-            result_T[x] += exp(max(value - best_T[x], LOWEST))
+            value = start_KT[k, x] + y * slope_KT[k, x] - best_RT[g, o + x]
+            result_T[x] += exp(LOWEST if value < LOWEST else value)
     for x in range(TILE):
         result_T[x] = _ONE / result_T[x]

@@ -18,6 +18,10 @@ TILE = 64
 MAX_ROWS = 16
 """Longest run, rows: what is kept per run must stay in the first-level cache."""
 
+FOUR = 4 * TILE
+"""Values per row of output pixels are kept four rows to a line, (MAX_ROWS / 4, FOUR): the compiler then sees
+four rows a known distance apart."""
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -33,7 +37,7 @@ class Grid:
     """Per run: share of the logit row below at the first output row, and its step from row to row."""
 
     left: NDArray[np.int64]
-    """Per column: the logit to its left. There are columns on both sides of the image: see `origin`."""
+    """(tiles, TILE) per column: the logit to its left. There are columns beside the image: see `origin`."""
 
     right: NDArray[np.int64]
     """Per column: the logit to its right."""
@@ -51,7 +55,7 @@ class Grid:
     def arguments(self) -> tuple[Any, ...]:
         """The fields in order, as the loops take them."""
         columns = (self.left, self.right, self.share, self.origin, self.group)
-        return (self.band_starts, self.runs, self.shares, *columns)
+        return (self.band_starts, self.runs, self.shares, columns)
 
     @property
     def bands(self) -> int:
@@ -74,9 +78,9 @@ def grid_of(size: tuple[int, int], stride: int, align_corners: bool) -> Grid:
         band_starts=np.concatenate([[0], changes, [len(runs)]]).astype(np.int64),
         runs=runs,
         shares=shares,
-        left=left,
-        right=right,
-        share=share_W.astype(np.float32),
+        left=left.reshape(-1, TILE),
+        right=right.reshape(-1, TILE),
+        share=share_W.astype(np.float32).reshape(-1, TILE),
         origin=origin,
         group=group,
     )
