@@ -2,8 +2,8 @@
 
 The gradient is computed in the forward pass, so nothing of full size is kept for backward: the loss is a
 scalar, so the gradient that comes back only scales what is already there. On CPU compiled loops answer
-(`kernels.cpu.cross_entropy`); elsewhere, for volumes, for float64 and where numba is missing it is PyTorch, one
-image at a time (`kernels.plain`).
+(`kernels.cpu.cross_entropy`); elsewhere, for volumes, for float64 and where numba is missing it is PyTorch,
+one image at a time (`kernels.plain`).
 
 Shapes: B images, K classes, h x w logits, H x W full size (d x h x w and D x H x W of volumes).
 """
@@ -168,7 +168,7 @@ def _compiled_sums(
     """Return the summed loss, weights and number of the pixels that count; fill gradient and hardness."""
     batch, num_classes = logits_BKhw.shape[:2]
     loop_options = room.Options(
-        weight_K=np.ones(num_classes, np.float32) if weight_K is None else weight_K.detach().numpy(),
+        weights=np.ones(num_classes, np.float32) if weight_K is None else weight_K.detach().numpy(),
         smoothing=np.float32(options.label_smoothing),
         gamma=np.float32(options.focal_gamma),
         keep_from=np.float32(bound),

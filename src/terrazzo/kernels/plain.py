@@ -1,4 +1,4 @@
-"""The pixel losses in plain PyTorch, one image at a time: for accelerators, volumes, float64, or without numba.
+"""The pixel losses in plain PyTorch, one image at a time, for where no compiled loop answers.
 
 Shapes: B images, K classes, h x w logits, H x W full size (d x h x w and D x H x W of volumes).
 """

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from terrazzo.kernels.cpu.exponent import LOWEST, exp
 from terrazzo.kernels.cpu.grid import FOUR, MAX_ROWS, TILE, grid_of
 from terrazzo.kernels.cpu.jit import compiled, inlined, over_threads
-from terrazzo.kernels.cpu.widen import Floats, Ints, widen
+from terrazzo.kernels.cpu.widen import Columns, Floats, Ints, widen
 
 _ZERO, _ONE = np.float32(0), np.float32(1)
 _MINUS_INFINITY = np.float32(-np.inf)
@@ -57,7 +57,7 @@ def _argmax_bands(
     band_starts: Ints,
     runs: Ints,
     shares: Floats,
-    columns: tuple[Ints, Ints, Floats, int, int],
+    columns: Columns,
 ) -> None:
     """Label the bands first..last-1, counted through all images; `chance_BHW` may have no elements."""
     num_classes, bands = logits_BKhw.shape[1], len(band_starts) - 1

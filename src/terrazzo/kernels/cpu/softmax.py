@@ -1,10 +1,10 @@
 """Softmax over a tile of columns and a run of rows, with one exponential per run and not one per row.
 
 Within a run every logit is a straight line in y, v_k(y) = a_k + y d_k, so exp(v_k(y)) is a geometric
-sequence: exp(a_k) exp(d_k)^y. Before that, the largest logit of the row above (of the row below) is taken from
-that row's logits, column by column, so that no exponential exceeds 1 between them. Where some class lies more
-than `_DEEP` under the largest, the sequence could underflow on one side and still count on the other: such a
-tile takes the exponential of every pixel, about its own largest logit.
+sequence: exp(a_k) exp(d_k)^y. Before that, the largest logit of the row above (of the row below) is taken
+from that row's logits, column by column, so that no exponential exceeds 1 between them. Where some class lies
+more than `_DEEP` under the largest, the sequence could underflow on one side and still count on the other:
+such a tile takes the exponential of every pixel, about its own largest logit.
 
 Shapes: K classes, T = grid.TILE columns, R = grid.MAX_ROWS rows; arrays of T columns are kept flat.
 """

@@ -19,6 +19,9 @@ from terrazzo.kernels.cpu.jit import inlined
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
+Columns = tuple[Ints, Ints, Floats, int, int]
+"""`grid.Grid.left`, `right`, `share`, `origin` and `group`."""
+
 _Step = Callable[..., None]
 
 
@@ -83,7 +86,7 @@ def widen(
     logits_BKhw: Floats,
     b: int,
     r: int,
-    columns: tuple[Ints, Ints, Floats, int, int],
+    columns: Columns,
     tile: int,
     wide_KT: Floats,
 ) -> None:
@@ -103,7 +106,7 @@ def widen(
 @inlined
 def narrow(
     wide_KT: Floats,
-    columns: tuple[Ints, Ints, Floats, int, int],
+    columns: Columns,
     tile: int,
     b: int,
     r: int,
