@@ -67,7 +67,7 @@ def upsample_cross_entropy(
         DataError: a target id is neither 0..K-1 nor `ignore_index` (checked on CPU only; on an accelerator
             the check would stall it, and torch itself asserts there).
     """
-    _check_target(logits_BKhw, target_BHW)
+    check_target(logits_BKhw, target_BHW)
     check_size(logits_BKhw, target_BHW.shape[1:], stride)
     weight_K = _class_weights(weight, logits_BKhw)
     if focal_gamma < 0 or (focal_gamma and label_smoothing):
@@ -105,7 +105,7 @@ class _UpsampleCrossEntropy(torch.autograd.Function):
         wants_gradient = ctx.needs_input_grad[0]
         # An autocast region of the caller must not turn the loss into bfloat16.
         with torch.autocast(logits_BKhw.device.type, enabled=False):
-            room = compiled_room("cross_entropy") if _compiled_takes(logits_BKhw) else None
+            room = compiled_room("cross_entropy") if compiled_takes(logits_BKhw) else None
             if room is not None:
                 loss, gradient_BKhw = _compiled_loss(
                     room, logits_BKhw, target_BHW, weight_K, options, wants_gradient
@@ -125,7 +125,8 @@ class _UpsampleCrossEntropy(torch.autograd.Function):
         return (gradient_BKhw * upstream).to(ctx.dtype), None, None, None
 
 
-def _compiled_takes(logits_BKhw: Tensor) -> bool:
+def compiled_takes(logits_BKhw: Tensor) -> bool:
+    """Tell whether the compiled loops know such logits."""
     return logits_BKhw.device.type == "cpu" and logits_BKhw.ndim == 4 and logits_BKhw.dtype != torch.float64
 
 
@@ -194,7 +195,8 @@ def _compiled_sums(
     return float(sums[0]), float(sums[1]), float(sums[2])
 
 
-def _check_target(logits_BKhw: Tensor, target_BHW: Tensor) -> None:
+def check_target(logits_BKhw: Tensor, target_BHW: Tensor) -> None:
+    """Raise ValueError unless there is a label map for every image, of as many dimensions."""
     if (
         logits_BKhw.ndim not in (4, 5)
         or target_BHW.ndim != logits_BKhw.ndim - 1

@@ -15,6 +15,7 @@ from terrazzo.kernels.cpu.exponent import LOWEST, exp
 from terrazzo.kernels.cpu.grid import TILE, grid_of
 from terrazzo.kernels.cpu.jit import compiled, inlined, over_threads
 from terrazzo.kernels.cpu.pixel_loss import Options, pixel_losses
+from terrazzo.kernels.cpu.softmax import DEEP
 from terrazzo.kernels.cpu.tile import (
     Scratch,
     clear,
@@ -117,7 +118,7 @@ def _bands(
                         target_BHW, b, y0 + y, x0, num_classes, options.ignore_index, s.label, y
                     )
                 if columns_used(s.label, rows, s.used):
-                    deep = softmax_tile(logits_BKhw, b, run_4, part, step, columns, tile, s)
+                    deep = softmax_tile(logits_BKhw, b, run_4, part, step, columns, tile, s, DEEP)
                     pixel_losses(rows, part, step, options, s, sums_3T)
                     if gradient_BKhw.size:
                         weigh(deep, rows, s)

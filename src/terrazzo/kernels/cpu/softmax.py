@@ -3,7 +3,7 @@
 Within a run every logit is a straight line in y, v_k(y) = a_k + y d_k, so exp(v_k(y)) is a geometric
 sequence: exp(a_k) exp(d_k)^y. Before that, the largest logit of the row above (of the row below) is taken
 from that row's logits, column by column, so that no exponential exceeds 1 between them. Where some class lies
-more than `_DEEP` under the largest, the sequence could underflow on one side and still count on the other:
+more than `DEEP` under the largest, the sequence could underflow on one side and still count on the other:
 such a tile takes the exponential of every pixel, about its own largest logit.
 
 Shapes: K classes, T = grid.TILE columns, R = grid.MAX_ROWS rows; arrays of T columns are kept flat.
@@ -20,7 +20,8 @@ from terrazzo.kernels.cpu.widen import Floats
 
 _ZERO = np.float32(0)
 _MINUS_INFINITY = np.float32(-np.inf)
-_DEEP = np.float32(-80)
+DEEP = np.float32(-80)
+"""No class may lie further below the largest in a tile that takes geometric sequences."""
 
 
 @inlined
@@ -48,23 +49,25 @@ def lines(above_KT: Floats, below_KT: Floats, part: np.float32, step: np.float32
 
 
 @inlined
-def is_deep(low_3T: Floats, used_T: Any) -> bool:
+def is_deep(low_3T: Floats, used_T: Any, deepest: np.float32) -> bool:
     """Tell whether a column that counts needs the exponential of every pixel."""
     deep = False
     for x in range(TILE):
-        deep |= used_T[x] and low_3T[0, x] < _DEEP
+        deep |= used_T[x] and low_3T[0, x] < deepest
     return deep
 
 
 @inlined
-def sequences(start_KT: Floats, slope_KT: Floats, first_KT: Floats, ratio_KT: Floats) -> None:
+def sequences(
+    start_KT: Floats, slope_KT: Floats, first_KT: Floats, ratio_KT: Floats, deepest: np.float32
+) -> None:
     """Write exp(a_k) and exp(d_k). The bounds matter only in columns that do not count (see `is_deep`)."""
     for k in range(len(start_KT)):
         for x in range(TILE):
             start, slope = start_KT[k, x], slope_KT[k, x]
-            start = _DEEP if start < _DEEP else start
-            slope = _DEEP if slope < _DEEP else slope
-            slope = -_DEEP if slope > -_DEEP else slope
+            start = deepest if start < deepest else start
+            slope = deepest if slope < deepest else slope
+            slope = -deepest if slope > -deepest else slope
             first_KT[k, x] = exp(start)
             ratio_KT[k, x] = exp(slope)
 
@@ -136,8 +139,10 @@ def weigh_rows(
 
 
 @inlined
-def add_rows_deep(start_KT: Floats, slope_KT: Floats, rows: int, sum_RT: Floats, shift_RT: Floats) -> None:
-    """Write the largest logit of every pixel, and the sum of exponentials about it."""
+def add_rows_deep(
+    start_KT: Floats, slope_KT: Floats, scale_K: Floats, rows: int, sum_RT: Floats, shift_RT: Floats
+) -> None:
+    """Write the largest logit of every pixel; add the exponentials about it up, times a factor per class."""
     for row in range(rows):
         y, g, o = np.float32(row), row >> 2, (row & 3) * TILE
         for x in range(TILE):
@@ -150,13 +155,14 @@ def add_rows_deep(start_KT: Floats, slope_KT: Floats, rows: int, sum_RT: Floats,
             for x in range(TILE):
                 value = start_KT[k, x] + y * slope_KT[k, x] - shift_RT[g, o + x]
                 value = LOWEST if value < LOWEST else value
-                sum_RT[g, o + x] += exp(value)
+                sum_RT[g, o + x] += scale_K[k] * exp(value)
 
 
 @inlined
 def weigh_rows_deep(
     start_KT: Floats,
     slope_KT: Floats,
+    scale_K: Floats,
     rows: int,
     shift_RT: Floats,
     factor_RT: Floats,
@@ -164,13 +170,13 @@ def weigh_rows_deep(
     whole_KT: Floats,
     below_KT: Floats,
 ) -> None:
-    """Do what `weigh_rows` does, about the largest logit of every pixel."""
+    """Do what `weigh_rows` does, about the largest logit of every pixel, times a factor per class."""
     for k in range(len(start_KT)):
         for row in range(rows):
             y, g, o = np.float32(row), row >> 2, (row & 3) * TILE
             for x in range(TILE):
                 value = start_KT[k, x] + y * slope_KT[k, x] - shift_RT[g, o + x]
                 value = LOWEST if value < LOWEST else value
-                power = exp(value)
+                power = scale_K[k] * exp(value)
                 whole_KT[k, x] += power * factor_RT[g, o + x]
                 below_KT[k, x] += power * factor_below_RT[g, o + x]

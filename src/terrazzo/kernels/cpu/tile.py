@@ -66,6 +66,9 @@ class Scratch(NamedTuple):
     power: Floats
     """(T,) one class's exponentials in one row."""
 
+    scale: Floats
+    """(K,) factor on a class's exponentials where the tile is deep; elsewhere it goes into `first`."""
+
     used: NDArray[np.bool_]
     """(T,) columns in which a pixel counts."""
 
@@ -88,6 +91,7 @@ def new_scratch(num_classes: int) -> Scratch:
         np.empty(lines, np.float32),
         np.empty((8, TILE), np.float32),
         np.empty(TILE, np.float32),
+        np.ones(num_classes, np.float32),
         np.empty(TILE, np.bool_),
     )
 
@@ -150,17 +154,23 @@ def softmax_tile(
     columns: Columns,
     tile: int,
     s: Scratch,
+    deepest: np.float32,
 ) -> bool:
-    """Widen the logits and sum their exponentials up; clear the gradient. Return whether the tile is deep."""
+    """Widen the logits and sum their exponentials up; clear the gradient.
+
+    Returns:
+        Whether some class lies more than `deepest` below the largest: the exponentials are then about
+        `s.shift`, and not in `s.first` and `s.ratio`.
+    """
     widen(logits_BKhw, b, run_4[0], columns, tile, s.start)
     widen(logits_BKhw, b, run_4[1], columns, tile, s.slope)
     lines(s.start, s.slope, part, step, s.work)
     clear(s)
-    deep = is_deep(s.work, s.used)
+    deep = is_deep(s.work, s.used, deepest)
     if deep:
-        add_rows_deep(s.start, s.slope, run_4[3], s.total, s.shift)
+        add_rows_deep(s.start, s.slope, s.scale, run_4[3], s.total, s.shift)
     else:
-        sequences(s.start, s.slope, s.first, s.ratio)
+        sequences(s.start, s.slope, s.first, s.ratio, deepest)
         add_rows(s.first, s.ratio, run_4[3], s.power, s.total)
     return deep
 
@@ -169,7 +179,7 @@ def softmax_tile(
 def weigh(deep: bool, rows: int, s: Scratch) -> None:
     """Add the exponentials times their factors to the gradient."""
     if deep:
-        weigh_rows_deep(s.start, s.slope, rows, s.shift, s.factor, s.factor_below, s.whole, s.below)
+        weigh_rows_deep(s.start, s.slope, s.scale, rows, s.shift, s.factor, s.factor_below, s.whole, s.below)
     else:
         weigh_rows(s.first, s.ratio, rows, s.power, s.factor, s.factor_below, s.whole, s.below)
 
