@@ -47,7 +47,7 @@ def upsample_region_sums(
 ) -> Tensor:
     """Return, per class, the sums of P Y, of P^power and of Y over the valid pixels.
 
-    P are the probabilities of bilinearly upsampled logits, Y the one-hot truth. It can be differentiated once.
+    P are the probabilities of bilinearly upsampled logits, Y the one-hot truth. They have a first derivative.
 
     Args:
         logits_BKhw: (B, K, h, w), of volumes (B, K, d, h, w), any float type; all arithmetic is float32
@@ -130,8 +130,11 @@ def _plain_sums(logits_BKhw: Tensor, target_BHW: Tensor, options: _Options) -> T
     if not torch.is_grad_enabled():
         return torch.cat([_image_sums(*pair, options) for pair in pairs])
     # Full-size probabilities are computed again in the backward pass and never kept.
-    kept = {"use_reentrant": False, "preserve_rng_state": False}
-    return torch.cat([checkpoint(_image_sums, *pair, options, **kept) for pair in pairs])
+    sums = [
+        checkpoint(_image_sums, *pair, options, use_reentrant=False, preserve_rng_state=False)
+        for pair in pairs
+    ]
+    return torch.cat(sums)
 
 
 def _image_sums(logits_1Khw: Tensor, target_1HW: Tensor, options: _Options) -> Tensor:

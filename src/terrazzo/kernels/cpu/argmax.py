@@ -40,11 +40,11 @@ def label(
             chance_BHW.reshape(len(chance_BHW), pixels if chance_BHW.size else 0),
         )
         count = batch * -(-pixels // _FLAT)
-        over_threads(lambda first, last: _argmax_flat(first, last, *flat), count, threads)
+        over_threads(_argmax_flat, count, threads, *flat)
         return
     grid = grid_of((height, width), stride, align_corners)
     given = (logits_BKhw, labels_BHW, chance_BHW, *grid.arguments)
-    over_threads(lambda first, last: _argmax_bands(first, last, *given), batch * grid.bands, threads)
+    over_threads(_argmax_bands, batch * grid.bands, threads, *given)
 
 
 @compiled

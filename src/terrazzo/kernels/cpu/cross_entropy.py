@@ -72,16 +72,14 @@ def loss_sums(
             options,
             totals,
         )
-        over_threads(
-            lambda first, last: _flat(first, last, *flat), totals.shape[0] * totals.shape[1], threads
-        )
+        over_threads(_flat, totals.shape[0] * totals.shape[1], threads, *flat)
     else:
         grid = grid_of((target_BHW.shape[1], target_BHW.shape[2]), stride, align_corners)
         totals = np.zeros((batch, grid.bands, 4))
         given = (logits_BKhw, target_BHW, gradient_BKhw, hardness_BHW, options, totals, *grid.arguments)
         for parity in (0, 1):
             count = batch * ((grid.bands + 1 - parity) // 2)
-            over_threads(lambda first, last, odd=parity: _bands(first, last, odd, *given), count, threads)  # type: ignore[misc]
+            over_threads(_bands, count, threads, parity, *given)
     result: NDArray[np.float64] = totals.sum(axis=(0, 1))
     return result
 

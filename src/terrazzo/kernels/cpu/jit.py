@@ -39,19 +39,19 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
     return cast(Callable[P, R], numba.njit(forceinline=True, **_OPTIONS)(function))
 
 
-def over_threads(work: Callable[[int, int], object], count: int, threads: int) -> None:
-    """Call work(first, last) so that the ranges cover 0..count-1 once, on up to `threads` threads.
+def over_threads(work: Callable[..., object], count: int, threads: int, *arguments: Any) -> None:
+    """Call work(first, last, *arguments) so that the ranges cover 0..count-1 once, on some threads.
 
     What a range does must not depend on where the ranges are cut: then the result does not depend on the
     number of threads.
     """
     if threads <= 1 or count <= 1:
-        work(0, count)
+        work(0, count, *arguments)
         return
     chunks = min(count, threads * _CHUNKS_PER_THREAD)
     cuts = [count * chunk // chunks for chunk in range(chunks + 1)]
     pool = _pool(os.getpid(), threads)
-    for done in [pool.submit(work, cuts[i], cuts[i + 1]) for i in range(chunks)]:
+    for done in [pool.submit(work, cuts[i], cuts[i + 1], *arguments) for i in range(chunks)]:
         done.result()
 
 

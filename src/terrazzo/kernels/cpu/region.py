@@ -1,7 +1,7 @@
 """Per-class sums of softmax probabilities at full size and their gradient; see `softmax` for the arithmetic.
 
-With P the probabilities, Y the one-hot truth and n the power, the sums are those of P Y, P^n and Y. For a loss
-whose derivatives by the first two sums are i_k and p_k, the gradient with respect to logit k of a pixel is
+With P the probabilities, Y the one-hot truth and n the power, the sums are those of P Y, P^n and Y. For a
+loss whose derivatives by the first two are i_k and p_k, the gradient with respect to logit k of a pixel is
 
     i_k P_k Y_k + n p_k P_k^n - P_k d        with d = i_t P_t + n sum of p_j P_j^n, t the true class.
 
@@ -48,7 +48,7 @@ def region_sums(
     sums = np.zeros((batch, grid.bands, 3, num_classes))
     wrong = np.zeros((batch, grid.bands), np.int64)
     given = (logits_BKhw, target_BHW, power, ignore_index, sums, wrong, *grid.arguments)
-    over_threads(lambda first, last: _sum_bands(first, last, *given), batch * grid.bands, threads)
+    over_threads(_sum_bands, batch * grid.bands, threads, *given)
     return sums.sum(axis=1), int(wrong.sum())
 
 
@@ -68,9 +68,7 @@ def region_gradient(
     given = (logits_BKhw, target_BHW, upstream_B2K, gradient_BKhw, power, ignore_index, *grid.arguments)
     for parity in (0, 1):  # as in `cross_entropy`: no two threads write the same row
         count = len(logits_BKhw) * ((grid.bands + 1 - parity) // 2)
-        over_threads(
-            lambda first, last, odd=parity: _gradient_bands(first, last, odd, *given), count, threads
-        )  # type: ignore[misc]
+        over_threads(_gradient_bands, count, threads, parity, *given)
 
 
 @compiled
