@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,3 +79,47 @@ def test_count_confusion__refuses_what_cannot_be_counted(
 def test_count_confusion__needs_no_torch() -> None:
     code = "import sys; import terrazzo.kernels.confusion; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
+@pytest.mark.parametrize("num_classes", [1, 19, 100])
+def test_count_confusion__of_large_maps_equals_numpy(dtype: Any, num_classes: int) -> None:
+    rng = np.random.default_rng(0)
+    target, prediction = rng.integers(0, num_classes, (2, 3, 150, 170)).astype(dtype)
+    prediction[:, 30:, 20:40] = 120  # under void: not looked at
+    target[:, 30:, 20:40] = 127
+    counts = count_confusion(prediction, target, num_classes, ignore_index=127)
+    valid = target != 127
+    cells = target[valid].astype(int) * num_classes + prediction[valid]
+    expected = np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
+    np.testing.assert_array_equal(counts, expected)
+    images = count_confusion(prediction, target, num_classes, ignore_index=127, per_image=True)
+    assert images.shape == (3, num_classes, num_classes)
+    np.testing.assert_array_equal(images.sum(axis=0), counts)
+    np.testing.assert_array_equal(
+        images[1], count_confusion(prediction[1], target[1], num_classes, ignore_index=127)
+    )
+
+
+def test_count_confusion__of_large_maps_without_numba_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    target, prediction = np.random.default_rng(0).integers(0, 7, (2, 200, 170)).astype(np.uint8)
+    counts = count_confusion(prediction, target, 7, ignore_index=6)
+    monkeypatch.setattr("terrazzo.kernels.confusion.compiled_room", lambda name: None)
+    np.testing.assert_array_equal(counts, count_confusion(prediction, target, 7, ignore_index=6))
+
+
+@pytest.mark.parametrize("which", ["Prediction", "Target"])
+def test_count_confusion__of_large_maps_names_an_id_that_is_no_class(which: str) -> None:
+    maps = {"Prediction": np.zeros((200, 200), np.uint8), "Target": np.zeros((200, 200), np.uint8)}
+    maps[which][5, 5:7] = 3
+    with pytest.raises(DataError, match=rf"{which} holds id 3 on 2 valid pixels; expected 0\.\.2"):
+        count_confusion(maps["Prediction"], maps["Target"], 3)
+
+
+def test_count_confusion__takes_maps_of_any_layout() -> None:
+    target, prediction = np.random.default_rng(0).integers(0, 7, (2, 200, 170)).astype(np.uint8)
+    expected = count_confusion(prediction, target, 7)
+    np.testing.assert_array_equal(count_confusion(prediction.T, target.T, 7), expected)
+    np.testing.assert_array_equal(
+        count_confusion(prediction[::-1, ::-1], np.flip(target, axis=(0, 1)).copy(), 7), expected
+    )

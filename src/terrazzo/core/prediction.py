@@ -30,12 +30,8 @@ def upsample(logits_BKhw: Tensor, size: Sequence[int], *, stride: int, align_cor
     Raises:
         ValueError: the logits are not (ceil(H / stride), ceil(W / stride)).
     """
-    given, expected = tuple(logits_BKhw.shape[2:]), logits_size(size, stride)
-    if given != expected:
-        raise ValueError(
-            f"Logits of {_by(given)} do not belong to an image of {_by(size)} at stride {stride}: "
-            f"expected {_by(expected)}."
-        )
+    check_size(logits_BKhw, size, stride)
+    given = logits_BKhw.shape[2:]
     if stride == 1:
         return logits_BKhw
     full = F.interpolate(
@@ -47,6 +43,16 @@ def upsample(logits_BKhw: Tensor, size: Sequence[int], *, stride: int, align_cor
     for dim, side in enumerate(size, start=2):
         full = full.narrow(dim, 0, side)
     return full
+
+
+def check_size(logits_BKhw: Tensor, size: Sequence[int], stride: int) -> None:
+    """Raise ValueError unless the logits are (ceil(H / stride), ceil(W / stride)) of an image of (H, W)."""
+    given, expected = tuple(logits_BKhw.shape[2:]), logits_size(size, stride)
+    if given != expected:
+        raise ValueError(
+            f"Logits of {_by(given)} do not belong to an image of {_by(size)} at stride {stride}: "
+            f"expected {_by(expected)}."
+        )
 
 
 def channels_last(logits_BKhw: Tensor) -> Tensor:

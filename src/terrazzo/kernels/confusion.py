@@ -1,4 +1,8 @@
-"""Counting a confusion matrix from two label maps: numpy only, one pass, integers throughout."""
+"""Counting confusion matrices from label maps: one pass, integers throughout, no copy of wider type.
+
+Large maps are counted by a compiled loop (`kernels.cpu.confusion`), small ones, and all where numba is
+missing, by numpy. Torch is not needed.
+"""
 
 from typing import Any
 
@@ -7,10 +11,19 @@ from numpy.typing import NDArray
 
 from terrazzo.core.errors import DataError
 from terrazzo.core.sample import IGNORE
+from terrazzo.kernels.cpu import compiled_room
+
+_SMALL = 1 << 14
+"""Pixels up to which importing numba would cost more than it gives."""
 
 
 def count_confusion(
-    prediction: NDArray[Any], target: NDArray[Any], num_classes: int, *, ignore_index: int = IGNORE
+    prediction: NDArray[Any],
+    target: NDArray[Any],
+    num_classes: int,
+    *,
+    ignore_index: int = IGNORE,
+    per_image: bool = False,
 ) -> NDArray[np.int64]:
     """Count how often each true class was predicted as each class.
 
@@ -20,9 +33,11 @@ def count_confusion(
         target: train ids of the same shape; 0..K-1 or `ignore_index`.
         num_classes: K, void not counted.
         ignore_index: the train id of void.
+        per_image: whether the first dimension counts images, each with a matrix of its own.
 
     Returns:
-        (K, K) counts, rows = truth, columns = prediction. The sum is the number of valid pixels.
+        (K, K) counts, rows = truth, columns = prediction; (B, K, K) per image. The sum is the number of valid
+        pixels.
 
     Raises:
         DataError: the shapes differ, or a valid pixel holds an id outside 0..K-1.
@@ -32,24 +47,49 @@ def count_confusion(
             f"Prediction {prediction.shape} and target {target.shape} differ in shape; "
             "score a prediction against the mask of the same image at the mask's own size."
         )
-    valid = target != ignore_index
-    _refuse_outside("Target", target, valid, num_classes)
-    _refuse_outside("Prediction", prediction, valid, num_classes)
+    if per_image:
+        counts = np.zeros((len(target), num_classes, num_classes), np.int64)
+        for image in range(len(target)):
+            counts[image] = count_confusion(
+                prediction[image], target[image], num_classes, ignore_index=ignore_index
+            )
+        return counts
+    _refuse_fractions("Target", target)
+    _refuse_fractions("Prediction", prediction)
+    room = compiled_room("confusion") if target.size > _SMALL else None
+    if room is None:
+        return _count_by_numpy(prediction, target, num_classes, ignore_index)
+    matrix = np.zeros((num_classes, num_classes), np.int64)
+    if room.count(prediction.reshape(-1), target.reshape(-1), num_classes, ignore_index, matrix):
+        _refuse_outside(prediction, target, num_classes, ignore_index)
+    return matrix
+
+
+def _count_by_numpy(
+    prediction: NDArray[Any], target: NDArray[Any], num_classes: int, ignore_index: int
+) -> NDArray[np.int64]:
+    _refuse_outside(prediction, target, num_classes, ignore_index)
     cell = target.astype(np.intp)
     cell *= num_classes
     cell += prediction
-    cell[~valid] = num_classes**2  # one bin past the matrix, cut off below
+    cell[target == ignore_index] = num_classes**2  # one bin past the matrix, cut off below
     counts = np.bincount(cell.ravel(), minlength=num_classes**2 + 1)[: num_classes**2]
     return counts.reshape(num_classes, num_classes).astype(np.int64)
 
 
-def _refuse_outside(what: str, ids: NDArray[Any], valid: NDArray[np.bool_], num_classes: int) -> None:
+def _refuse_fractions(what: str, ids: NDArray[Any]) -> None:
     if not np.issubdtype(ids.dtype, np.integer):
         raise DataError(f"{what} ids are {ids.dtype}; expected whole numbers.")
-    outside = valid & ((ids < 0) | (ids >= num_classes))
-    if outside.any():
-        first = int(ids[outside][0])
-        raise DataError(
-            f"{what} holds id {first} on {int(outside.sum())} valid pixels; "
-            f"expected 0..{num_classes - 1}. Check that the model and the label map have the same classes."
-        )
+
+
+def _refuse_outside(
+    prediction: NDArray[Any], target: NDArray[Any], num_classes: int, ignore_index: int
+) -> None:
+    valid = target != ignore_index
+    for what, ids in (("Target", target), ("Prediction", prediction)):
+        outside = valid & ((ids < 0) | (ids >= num_classes))
+        if outside.any():
+            raise DataError(
+                f"{what} holds id {int(ids[outside][0])} on {int(outside.sum())} valid pixels; expected "
+                f"0..{num_classes - 1}. Check that the model and the label map have the same classes."
+            )

@@ -9,10 +9,9 @@ Shapes: B images, K classes, h x w logits, H x W full size.
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from terrazzo.core.sample import IGNORE
-from terrazzo.losses.full_size import at_full_size, check_target
+from terrazzo.kernels.region import upsample_region_sums
 
 
 def dice(
@@ -177,19 +176,15 @@ def region_sums(
         ValueError: the shapes do not fit each other.
         DataError: an id that is neither a class nor void.
     """
-    check_target(logits_BKhw, target_BHW, ignore_index)
-
-    def sums(full_1KHW: Tensor, target_1HW: Tensor) -> Tensor:
-        valid_11HW = (target_1HW != ignore_index).unsqueeze(1)
-        # What is no number under void must not reach a sum: hence `where`, before and after the softmax.
-        probs_1KHW = full_1KHW.where(valid_11HW, 0.0).softmax(dim=1).where(valid_11HW, 0.0)
-        safe_1HW = target_1HW.long().where(valid_11HW.squeeze(1), 0)
-        labels_1KHW = F.one_hot(safe_1HW, full_1KHW.shape[1]).movedim(-1, 1) * valid_11HW
-        predicted_1KHW = probs_1KHW.square() if squared else probs_1KHW
-        parts = [probs_1KHW * labels_1KHW, predicted_1KHW, labels_1KHW.float()]
-        return torch.stack([part.flatten(2).sum(dim=(0, 2)) for part in parts])
-
-    return at_full_size(sums, logits_BKhw, target_BHW, stride=stride, align_corners=align_corners)
+    return upsample_region_sums(
+        logits_BKhw,
+        target_BHW,
+        stride=stride,
+        align_corners=align_corners,
+        ignore_index=ignore_index,
+        power=2 if squared else 1,
+        per_image=True,
+    )
 
 
 def pool(sums_BSK: Tensor, per_image: bool) -> tuple[Tensor, ...]:

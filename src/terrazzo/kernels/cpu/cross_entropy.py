@@ -1,0 +1,192 @@
+"""Cross-entropy and its gradient, band by band; see `softmax` for the arithmetic.
+
+A band adds to the gradients of two rows of logits. Every second band is done first, then the others: so no
+two threads write the same row, and the order of additions does not depend on how many there are.
+
+Shapes: B images, K classes, h x w logits, H x W full size, T = grid.TILE columns, R = grid.MAX_ROWS rows.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrazzo.kernels.cpu.exponent import LOWEST, exp
+from terrazzo.kernels.cpu.grid import TILE, grid_of
+from terrazzo.kernels.cpu.jit import compiled, inlined, over_threads
+from terrazzo.kernels.cpu.pixel_loss import Options, pixel_losses
+from terrazzo.kernels.cpu.softmax import DEEP
+from terrazzo.kernels.cpu.tile import (
+    Scratch,
+    clear,
+    columns_used,
+    give_back,
+    new_scratch,
+    read_labels,
+    softmax_tile,
+    weigh,
+)
+from terrazzo.kernels.cpu.widen import Columns, Floats, Ints
+
+__all__ = ["Options", "loss_sums"]
+
+_ZERO, _ONE = np.float32(0), np.float32(1)
+_MINUS_INFINITY = np.float32(-np.inf)
+
+
+def loss_sums(
+    logits_BKhw: Floats,
+    target_BHW: NDArray[Any],
+    gradient_BKhw: Floats,
+    hardness_BHW: Floats,
+    options: Options,
+    stride: int,
+    align_corners: bool,
+    threads: int,
+) -> NDArray[np.float64]:
+    """Sum the loss over pixels, and add its gradient to `gradient_BKhw` unless that has no elements.
+
+    Args:
+        logits_BKhw: the logits.
+        target_BHW: ids of any integer type.
+        gradient_BKhw: zeros, or no elements.
+        hardness_BHW: takes -log p of the true class, -1 at void; or no elements.
+        options: what is asked for.
+        stride: full-size pixels per logit.
+        align_corners: how the logits are widened.
+        threads: how many may work.
+
+    Returns:
+        (4,) summed loss, summed weight of the pixels that count, their number, number of ids that are neither
+        a class nor void.
+    """
+    batch, num_classes = logits_BKhw.shape[:2]
+    if stride == 1:
+        pixels = target_BHW[0].size
+        totals = np.zeros((batch, -(-pixels // TILE), 4))
+        flat = (
+            logits_BKhw.reshape(batch, num_classes, pixels),
+            target_BHW.reshape(batch, 1, pixels),
+            gradient_BKhw.reshape(*gradient_BKhw.shape[:2], -1 if gradient_BKhw.size else 0),
+            hardness_BHW.reshape(len(hardness_BHW), 1, -1 if hardness_BHW.size else 0),
+            options,
+            totals,
+        )
+        over_threads(_flat, totals.shape[0] * totals.shape[1], threads, *flat)
+    else:
+        grid = grid_of((target_BHW.shape[1], target_BHW.shape[2]), stride, align_corners)
+        totals = np.zeros((batch, grid.bands, 4))
+        given = (logits_BKhw, target_BHW, gradient_BKhw, hardness_BHW, options, totals, *grid.arguments)
+        for parity in (0, 1):
+            count = batch * ((grid.bands + 1 - parity) // 2)
+            over_threads(_bands, count, threads, parity, *given)
+    result: NDArray[np.float64] = totals.sum(axis=(0, 1))
+    return result
+
+
+@compiled
+def _bands(
+    first: int,
+    last: int,
+    parity: int,
+    logits_BKhw: Floats,
+    target_BHW: NDArray[Any],
+    gradient_BKhw: Floats,
+    hardness_BHW: Floats,
+    options: Options,
+    totals: NDArray[np.float64],
+    band_starts: Ints,
+    runs: Ints,
+    shares: Floats,
+    columns: Columns,
+) -> None:
+    """Work on every second band, first..last-1 of them counted through all images."""
+    num_classes, per_image = logits_BKhw.shape[1], (len(band_starts) - parity) // 2
+    s, sums_3T = new_scratch(num_classes), np.empty((3, TILE), np.float64)
+    for unit in range(first, last):
+        b, band = unit // per_image, 2 * (unit % per_image) + parity
+        sums_3T[:] = 0.0
+        for run in range(band_starts[band], band_starts[band + 1]):
+            run_4, part, step = runs[run], shares[run, 0], shares[run, 1]
+            y0, rows = run_4[2], run_4[3]
+            for tile in range(len(columns[0])):
+                x0 = tile * TILE + columns[3]
+                for y in range(rows):
+                    totals[b, band, 3] += read_labels(
+                        target_BHW, b, y0 + y, x0, num_classes, options.ignore_index, s.label, y
+                    )
+                if columns_used(s.label, rows, s.used):
+                    deep = softmax_tile(logits_BKhw, b, run_4, part, step, columns, tile, s, DEEP)
+                    pixel_losses(rows, part, step, options, s, sums_3T)
+                    if gradient_BKhw.size:
+                        weigh(deep, rows, s)
+                        give_back(gradient_BKhw, b, run_4, columns, tile, s)
+                if hardness_BHW.size:
+                    _write_hardness(s, rows, hardness_BHW, b, y0, x0)
+        for i in range(3):
+            totals[b, band, i] += sums_3T[i].sum()
+
+
+@compiled
+def _flat(
+    first: int,
+    last: int,
+    logits_BKN: Floats,
+    target_B1N: NDArray[Any],
+    gradient_BKN: Floats,
+    hardness_B1N: Floats,
+    options: Options,
+    totals: NDArray[np.float64],
+) -> None:
+    """Work on the tiles first..last-1 of T pixels, where the logits are at full size already."""
+    num_classes, pixels, tiles = logits_BKN.shape[1], logits_BKN.shape[2], totals.shape[1]
+    s, sums_3T = new_scratch(num_classes), np.empty((3, TILE), np.float64)
+    s.slope[:] = _ZERO
+    for unit in range(first, last):
+        b, tile = unit // tiles, unit % tiles
+        x0 = tile * TILE
+        count = min(TILE, pixels - x0)
+        totals[b, tile, 3] = read_labels(target_B1N, b, 0, x0, num_classes, options.ignore_index, s.label, 0)
+        clear(s)
+        _softmax_flat(logits_BKN, b, x0, count, s)
+        sums_3T[:] = 0.0
+        pixel_losses(1, _ZERO, _ZERO, options, s, sums_3T)
+        if gradient_BKN.size:
+            for k in range(num_classes):
+                for x in range(count):
+                    gradient_BKN[b, k, x0 + x] = s.whole[k, x] + s.first[k, x] * s.factor[0, x]
+        if hardness_B1N.size:
+            _write_hardness(s, 1, hardness_B1N, b, 0, x0)
+        for i in range(3):
+            totals[b, tile, i] += sums_3T[i].sum()
+
+
+@inlined
+def _softmax_flat(logits_BKN: Floats, b: int, x0: int, count: int, s: Scratch) -> None:
+    """Write the logits about their largest, their exponentials and the sum of these; fill up with zeros."""
+    for x in range(TILE):
+        s.power[x] = _MINUS_INFINITY if x < count else _ZERO
+    for k in range(len(s.start)):
+        for x in range(count):
+            value = logits_BKN[b, k, x0 + x]
+            s.start[k, x] = value
+            s.power[x] = value if value > s.power[x] else s.power[x]
+        for x in range(count, TILE):
+            s.start[k, x] = _ZERO
+    for k in range(len(s.start)):
+        for x in range(TILE):
+            value = s.start[k, x] - s.power[x]
+            s.start[k, x] = value
+            power = exp(LOWEST if value < LOWEST else value)
+            s.first[k, x] = power
+            s.total[0, x] += power
+
+
+@inlined
+def _write_hardness(s: Scratch, rows: int, hardness_BHW: Floats, b: int, y0: int, x0: int) -> None:
+    """Write -log p of the true class, -1 at void."""
+    begin, end = max(0, -x0), min(TILE, hardness_BHW.shape[2] - x0)
+    for y in range(rows):
+        g, o = y >> 2, (y & 3) * TILE
+        for x in range(begin, end):
+            hardness_BHW[b, y0 + y, x0 + x] = s.total[g, o + x] if s.label[g, o + x] >= 0 else -_ONE
