@@ -7,7 +7,6 @@ overlap to speak of, and is left out. Where nothing is valid the loss is 0 with 
 Shapes: B images, K classes, h x w logits, H x W full size.
 """
 
-import torch
 from torch import Tensor
 
 from terrazzo.core.sample import IGNORE
