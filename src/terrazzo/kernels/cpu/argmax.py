@@ -81,12 +81,12 @@ def _argmax_bands(
                 begin, end = max(0, -x0), min(TILE, labels_BHW.shape[2] - x0)
                 for y in range(rows):
                     for x in range(begin, end):
-                        labels_BHW[image, y0 + y, x0 + x] = winner_RT[y >> 2, (y & 3) * TILE + x]
+                        labels_BHW[image, y0 + y, np.uint64(x0 + x)] = winner_RT[y >> 2, (y & 3) * TILE + x]
                 if chance_BHW.size:
                     for y in range(rows):
                         _probability(y, start_KT, slope_KT, best_RT, floor_T)
                         for x in range(begin, end):
-                            chance_BHW[image, y0 + y, x0 + x] = floor_T[x]
+                            chance_BHW[image, y0 + y, np.uint64(x0 + x)] = floor_T[x]
 
 
 @compiled
@@ -99,15 +99,15 @@ def _argmax_flat(first: int, last: int, logits_BKN: Any, labels_BN: Any, chance_
         b, start = unit // blocks, (unit % blocks) * _FLAT
         count = min(_FLAT, pixels - start)
         for x in range(count):
-            best[x] = logits_BKN[b, 0, start + x]
+            best[x] = logits_BKN[b, 0, np.uint64(start + x)]
             winner[x] = 0
         for k in range(1, num_classes):
             for x in range(count):
-                value = logits_BKN[b, k, start + x]
+                value = logits_BKN[b, k, np.uint64(start + x)]
                 winner[x] = np.int32(k) if value > best[x] else winner[x]
                 best[x] = value if value > best[x] else best[x]
         for x in range(count):
-            labels_BN[b, start + x] = winner[x]
+            labels_BN[b, np.uint64(start + x)] = winner[x]
         if chance_BN.size:
             _chance_flat(logits_BKN, b, start, count, best, chance_BN)
 
@@ -118,10 +118,10 @@ def _chance_flat(logits_BKN: Any, b: int, start: int, count: int, best: Floats, 
     total = np.zeros(_FLAT, np.float32)
     for k in range(logits_BKN.shape[1]):
         for x in range(count):
-            value = logits_BKN[b, k, start + x] - best[x]
+            value = logits_BKN[b, k, np.uint64(start + x)] - best[x]
             total[x] += exp(LOWEST if value < LOWEST else value)
     for x in range(count):
-        chance_BN[b, start + x] = _ONE / total[x]
+        chance_BN[b, np.uint64(start + x)] = _ONE / total[x]
 
 
 @inlined

@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from terrazzo.kernels.cpu.exponent import LOWEST, exp
+from terrazzo.kernels.cpu.flat import flat_losses, write_hardness
 from terrazzo.kernels.cpu.grid import TILE, grid_of
-from terrazzo.kernels.cpu.jit import compiled, inlined, over_threads
+from terrazzo.kernels.cpu.jit import compiled, over_threads
 from terrazzo.kernels.cpu.pixel_loss import Options, pixel_losses
 from terrazzo.kernels.cpu.softmax import DEEP
 from terrazzo.kernels.cpu.tile import (
-    Scratch,
-    clear,
     columns_used,
     give_back,
     new_scratch,
@@ -29,9 +27,6 @@ from terrazzo.kernels.cpu.tile import (
 from terrazzo.kernels.cpu.widen import Columns, Floats, Ints
 
 __all__ = ["Options", "loss_sums"]
-
-_ZERO, _ONE = np.float32(0), np.float32(1)
-_MINUS_INFINITY = np.float32(-np.inf)
 
 
 def loss_sums(
@@ -72,7 +67,7 @@ def loss_sums(
             options,
             totals,
         )
-        over_threads(_flat, totals.shape[0] * totals.shape[1], threads, *flat)
+        over_threads(flat_losses, totals.shape[0] * totals.shape[1], threads, *flat)
     else:
         grid = grid_of((target_BHW.shape[1], target_BHW.shape[2]), stride, align_corners)
         totals = np.zeros((batch, grid.bands, 4))
@@ -122,71 +117,6 @@ def _bands(
                         weigh(deep, rows, s)
                         give_back(gradient_BKhw, b, run_4, columns, tile, s)
                 if hardness_BHW.size:
-                    _write_hardness(s, rows, hardness_BHW, b, y0, x0)
+                    write_hardness(s, rows, hardness_BHW, b, y0, x0)
         for i in range(3):
             totals[b, band, i] += sums_3T[i].sum()
-
-
-@compiled
-def _flat(
-    first: int,
-    last: int,
-    logits_BKN: Floats,
-    target_B1N: NDArray[Any],
-    gradient_BKN: Floats,
-    hardness_B1N: Floats,
-    options: Options,
-    totals: NDArray[np.float64],
-) -> None:
-    """Work on the tiles first..last-1 of T pixels, where the logits are at full size already."""
-    num_classes, pixels, tiles = logits_BKN.shape[1], logits_BKN.shape[2], totals.shape[1]
-    s, sums_3T = new_scratch(num_classes), np.empty((3, TILE), np.float64)
-    s.slope[:] = _ZERO
-    for unit in range(first, last):
-        b, tile = unit // tiles, unit % tiles
-        x0 = tile * TILE
-        count = min(TILE, pixels - x0)
-        totals[b, tile, 3] = read_labels(target_B1N, b, 0, x0, num_classes, options.ignore_index, s.label, 0)
-        clear(s)
-        _softmax_flat(logits_BKN, b, x0, count, s)
-        sums_3T[:] = 0.0
-        pixel_losses(1, _ZERO, _ZERO, options, s, sums_3T)
-        if gradient_BKN.size:
-            for k in range(num_classes):
-                for x in range(count):
-                    gradient_BKN[b, k, x0 + x] = s.whole[k, x] + s.first[k, x] * s.factor[0, x]
-        if hardness_B1N.size:
-            _write_hardness(s, 1, hardness_B1N, b, 0, x0)
-        for i in range(3):
-            totals[b, tile, i] += sums_3T[i].sum()
-
-
-@inlined
-def _softmax_flat(logits_BKN: Floats, b: int, x0: int, count: int, s: Scratch) -> None:
-    """Write the logits about their largest, their exponentials and the sum of these; fill up with zeros."""
-    for x in range(TILE):
-        s.power[x] = _MINUS_INFINITY if x < count else _ZERO
-    for k in range(len(s.start)):
-        for x in range(count):
-            value = logits_BKN[b, k, x0 + x]
-            s.start[k, x] = value
-            s.power[x] = value if value > s.power[x] else s.power[x]
-        for x in range(count, TILE):
-            s.start[k, x] = _ZERO
-    for k in range(len(s.start)):
-        for x in range(TILE):
-            value = s.start[k, x] - s.power[x]
-            s.start[k, x] = value
-            power = exp(LOWEST if value < LOWEST else value)
-            s.first[k, x] = power
-            s.total[0, x] += power
-
-
-@inlined
-def _write_hardness(s: Scratch, rows: int, hardness_BHW: Floats, b: int, y0: int, x0: int) -> None:
-    """Write -log p of the true class, -1 at void."""
-    begin, end = max(0, -x0), min(TILE, hardness_BHW.shape[2] - x0)
-    for y in range(rows):
-        g, o = y >> 2, (y & 3) * TILE
-        for x in range(begin, end):
-            hardness_BHW[b, y0 + y, x0 + x] = s.total[g, o + x] if s.label[g, o + x] >= 0 else -_ONE

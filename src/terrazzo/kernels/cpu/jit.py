@@ -5,10 +5,12 @@ portable one must not be entered twice at once, and it takes longer to compile. 
 instead, and a small pool of Python threads walks through them.
 """
 
+import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import numba
@@ -25,13 +27,30 @@ _CHUNKS_PER_THREAD = 4
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
     """Compile on first call, for each set of argument types, and keep the result on disk where that works.
 
-    Numba looks for a place in NUMBA_CACHE_DIR, beside the source file, then in the user's cache directory;
-    where none can be written to, every process compiles anew.
+    Where: see `cache_folder`. If nothing can be written there, every process compiles anew.
     """
+    before = numba.config.CACHE_DIR
     try:
+        numba.config.CACHE_DIR = str(cache_folder())  # read while the decorator runs, and only then
         return cast(Callable[P, R], numba.njit(cache=True, **_OPTIONS)(function))
-    except RuntimeError:  # "cannot cache function ...: no locator available"
+    except (RuntimeError, OSError):  # "cannot cache function ...: no locator available"
         return cast(Callable[P, R], numba.njit(**_OPTIONS)(function))
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+@cache
+def cache_folder() -> Path:
+    """Return where compiled loops are kept: NUMBA_CACHE_DIR, or the user's cache directory.
+
+    Below it there is a folder per state of these sources. Numba itself looks at one file's date only, and
+    would go on using a loop whose inlined functions, from other files, have changed.
+    """
+    place = os.environ.get("NUMBA_CACHE_DIR") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return Path(place) / "terrazzo" / f"kernels-{digest.hexdigest()[:12]}"
 
 
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
@@ -49,10 +68,16 @@ def over_threads(work: Callable[..., object], count: int, threads: int, *argumen
         work(0, count, *arguments)
         return
     chunks = min(count, threads * _CHUNKS_PER_THREAD)
-    cuts = [count * chunk // chunks for chunk in range(chunks + 1)]
-    pool = _pool(os.getpid(), threads)
-    for done in [pool.submit(work, cuts[i], cuts[i + 1], *arguments) for i in range(chunks)]:
-        done.result()
+    cuts = iter([(count * chunk // chunks, count * (chunk + 1) // chunks) for chunk in range(chunks)])
+
+    def walk() -> None:
+        for first, last in cuts:  # a range iterator hands each chunk to one thread
+            work(first, last, *arguments)
+
+    others = [_pool(os.getpid(), threads).submit(walk) for _ in range(threads - 1)]
+    walk()
+    for other in others:
+        other.result()
 
 
 @cache

@@ -27,7 +27,7 @@ _SMALL, _TINY = np.float32(0.05), np.float32(1e-30)
 
 # Lines of `Scratch.work`: the true class's logit, its factor, 1 where the pixel counts; for label smoothing
 # the weighted sum of the logits and how it grows, and what all classes get back, in all and below.
-_TRUE, _HARD, _KEPT, _PLAIN, _PLAIN_SLOPE, _COUNT, _COUNT_BELOW = range(7)
+TRUE, HARD, _KEPT, PLAIN, PLAIN_SLOPE, COUNT, _COUNT_BELOW = range(7)
 
 
 class Options(NamedTuple):
@@ -58,57 +58,74 @@ def pixel_losses(
     Adds loss, weight and number of the pixels that count to `sums_3T`, column by column. Leaves -log p of the
     true class in `s.total`.
     """
-    all_weights = _ZERO
-    for k in range(len(options.weights)):
-        all_weights += options.weights[k]
     if options.smoothing > _ZERO:
         _weigh_classes(options.weights, s)
     for row in range(rows):
         y, g, o = np.float32(row), row >> 2, (row & 3) * TILE
         share = part + y * step
-        _log_losses(y, g, o, options, s, sums_3T)
-        if options.smoothing > _ZERO:
-            _smooth(y, g, o, share, all_weights, options, s, sums_3T)
-        elif options.gamma > _ZERO:
-            _focus(g, o, options.gamma, s, sums_3T)
-        else:
-            for x in range(TILE):
-                sums_3T[0, x] += s.work[_HARD, x] * s.total[g, o + x]
-                s.factor[g, o + x] *= s.work[_HARD, x]
+        _true_logits(y, g, o, s)
+        row_losses(y, g, o, share, options, s, sums_3T)
         for x in range(TILE):
             s.factor_below[g, o + x] = share * s.factor[g, o + x]
         for x in range(TILE):
             label = s.label[g, o + x]
             k = label if label >= 0 else 0  # its factor is 0 there
-            s.whole[k, x] -= s.work[_HARD, x]
-            s.below[k, x] -= share * s.work[_HARD, x]
+            s.whole[k, x] -= s.work[HARD, x]
+            s.below[k, x] -= share * s.work[HARD, x]
     if options.smoothing > _ZERO:
         for k in range(len(s.whole)):
             for x in range(TILE):
-                s.whole[k, x] -= options.weights[k] * s.work[_COUNT, x]
+                s.whole[k, x] -= options.weights[k] * s.work[COUNT, x]
                 s.below[k, x] -= options.weights[k] * s.work[_COUNT_BELOW, x]
 
 
 @inlined
-def _log_losses(
-    y: np.float32, g: int, o: int, options: Options, s: Scratch, sums_3T: NDArray[np.float64]
+def row_losses(
+    y: np.float32,
+    g: int,
+    o: int,
+    share: np.float32,
+    options: Options,
+    s: Scratch,
+    sums_3T: NDArray[np.float64],
 ) -> None:
+    """Turn a row's sums of exponentials and true logits into losses and the factors of its gradient."""
+    _log_losses(g, o, options, s, sums_3T)
+    if options.smoothing > _ZERO:
+        _smooth(y, g, o, share, options, s, sums_3T)
+    elif options.gamma > _ZERO:
+        _focus(g, o, options.gamma, s, sums_3T)
+    else:
+        for x in range(TILE):
+            sums_3T[0, x] += s.work[HARD, x] * s.total[g, o + x]
+            s.factor[g, o + x] *= s.work[HARD, x]
+
+
+@inlined
+def _true_logits(y: np.float32, g: int, o: int, s: Scratch) -> None:
+    for x in range(TILE):
+        label = s.label[g, o + x]
+        k = label if label >= 0 else 0
+        s.work[TRUE, x] = s.start[k, x] + y * s.slope[k, x]
+
+
+@inlined
+def _log_losses(g: int, o: int, options: Options, s: Scratch, sums_3T: NDArray[np.float64]) -> None:
     """Turn the sums of exponentials of a row into -log p of the true class; see which pixels count."""
     for x in range(TILE):
         label = s.label[g, o + x]
         k = label if label >= 0 else 0
-        s.work[_TRUE, x] = s.start[k, x] + y * s.slope[k, x]
-        s.work[_HARD, x] = options.weights[k] if label >= 0 else _ZERO
+        s.work[HARD, x] = options.weights[k] if label >= 0 else _ZERO
     for x in range(TILE):
         total = s.total[g, o + x]
-        loss = log(total) + s.shift[g, o + x] - s.work[_TRUE, x]
+        loss = log(total) + s.shift[g, o + x] - s.work[TRUE, x]
         # "not less": a loss of nan counts, so that it shows.
         kept = _ONE if s.label[g, o + x] >= 0 and not loss < options.keep_from else _ZERO
         s.total[g, o + x] = loss
         s.factor[g, o + x] = kept / total
-        s.work[_HARD, x] *= kept
+        s.work[HARD, x] *= kept
         s.work[_KEPT, x] = kept
-        sums_3T[1, x] += s.work[_HARD, x]
+        sums_3T[1, x] += s.work[HARD, x]
         sums_3T[2, x] += kept
 
 
@@ -116,11 +133,11 @@ def _log_losses(
 def _weigh_classes(weight_K: Floats, s: Scratch) -> None:
     """Write the weighted sum of all classes' logits, and clear what all classes get back."""
     for x in range(TILE):
-        s.work[_PLAIN, x] = s.work[_PLAIN_SLOPE, x] = s.work[_COUNT, x] = s.work[_COUNT_BELOW, x] = _ZERO
+        s.work[PLAIN, x] = s.work[PLAIN_SLOPE, x] = s.work[COUNT, x] = s.work[_COUNT_BELOW, x] = _ZERO
     for k in range(len(weight_K)):
         for x in range(TILE):
-            s.work[_PLAIN, x] += weight_K[k] * s.start[k, x]
-            s.work[_PLAIN_SLOPE, x] += weight_K[k] * s.slope[k, x]
+            s.work[PLAIN, x] += weight_K[k] * s.start[k, x]
+            s.work[PLAIN_SLOPE, x] += weight_K[k] * s.slope[k, x]
 
 
 @inlined
@@ -129,7 +146,6 @@ def _smooth(
     g: int,
     o: int,
     share: np.float32,
-    all_weights: np.float32,
     options: Options,
     s: Scratch,
     sums_3T: NDArray[np.float64],
@@ -139,16 +155,19 @@ def _smooth(
     The classes' part, sum of w_k (log sum exp v - v_k), needs v only in a weighted sum, which is a straight
     line in y as every v_k is.
     """
+    all_weights = _ZERO
+    for k in range(len(options.weights)):
+        all_weights += options.weights[k]
     spread = options.smoothing / np.float32(len(options.weights))
     for x in range(TILE):
         kept = s.work[_KEPT, x] * spread
-        hard = s.work[_HARD, x] * (_ONE - options.smoothing)
+        hard = s.work[HARD, x] * (_ONE - options.smoothing)
         loss = s.total[g, o + x]
-        plain = s.work[_PLAIN, x] + y * s.work[_PLAIN_SLOPE, x]
-        sums_3T[0, x] += kept * (all_weights * (loss + s.work[_TRUE, x]) - plain) + hard * loss
-        s.work[_COUNT, x] += kept
+        plain = s.work[PLAIN, x] + y * s.work[PLAIN_SLOPE, x]
+        sums_3T[0, x] += kept * (all_weights * (loss + s.work[TRUE, x]) - plain) + hard * loss
+        s.work[COUNT, x] += kept
         s.work[_COUNT_BELOW, x] += share * kept
-        s.work[_HARD, x] = hard
+        s.work[HARD, x] = hard
         s.factor[g, o + x] *= hard + kept * all_weights
 
 
@@ -166,6 +185,6 @@ def _focus(g: int, o: int, gamma: np.float32, s: Scratch, sums_3T: NDArray[np.fl
         q = n * (_ONE - n * (_HALF - n * _SIXTH * (_ONE - n * _QUARTER))) if n < _SMALL else _ONE - p
         exponent = gamma * log(q)
         power = exp(LOWEST if exponent < LOWEST else exponent)
-        sums_3T[0, x] += s.work[_HARD, x] * power * n
-        s.work[_HARD, x] *= power * (_ONE + gamma * p * n / q)
-        s.factor[g, o + x] *= s.work[_HARD, x]
+        sums_3T[0, x] += s.work[HARD, x] * power * n
+        s.work[HARD, x] *= power * (_ONE + gamma * p * n / q)
+        s.factor[g, o + x] *= s.work[HARD, x]

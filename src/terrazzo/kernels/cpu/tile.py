@@ -111,7 +111,7 @@ def read_labels(
     for x in range(TILE):
         label_RT[g, o + x] = -1
     for x in range(begin, end):
-        label = np.int64(target_BHW[b, y, x0 + x])
+        label = np.int64(target_BHW[b, y, np.uint64(x0 + x)])
         void = label == ignore_index
         bad = (not void) and (label < 0 or label >= num_classes)
         label_RT[g, o + x] = np.int32(-1 if void or bad else label)
@@ -134,9 +134,9 @@ def columns_used(label_RT: Any, rows: int, used_T: Any) -> bool:
 
 
 @inlined
-def clear(s: Scratch) -> None:
-    """Set the sums over classes and over rows to zero."""
-    for g in range(len(s.total)):
+def clear(rows: int, s: Scratch) -> None:
+    """Set the sums over classes, of some rows, and over rows to zero."""
+    for g in range((rows + 3) >> 2):
         for x in range(FOUR):
             s.total[g, x] = s.shift[g, x] = _ZERO
     for k in range(len(s.whole)):
@@ -164,8 +164,9 @@ def softmax_tile(
     """
     widen(logits_BKhw, b, run_4[0], columns, tile, s.start)
     widen(logits_BKhw, b, run_4[1], columns, tile, s.slope)
+    _blank_unused(s)
     lines(s.start, s.slope, part, step, s.work)
-    clear(s)
+    clear(run_4[3], s)
     deep = is_deep(s.work, s.used, deepest)
     if deep:
         add_rows_deep(s.start, s.slope, s.scale, run_4[3], s.total, s.shift)
@@ -173,6 +174,19 @@ def softmax_tile(
         sequences(s.start, s.slope, s.first, s.ratio, deepest)
         add_rows(s.first, s.ratio, run_4[3], s.power, s.total)
     return deep
+
+
+@inlined
+def _blank_unused(s: Scratch) -> None:
+    """Set the logits of columns that do not count to 0: what is no number there must not reach a sum."""
+    unused = False
+    for x in range(TILE):
+        unused |= not s.used[x]
+    if unused:
+        for k in range(len(s.start)):
+            for x in range(TILE):
+                if not s.used[x]:
+                    s.start[k, x] = s.slope[k, x] = _ZERO
 
 
 @inlined
