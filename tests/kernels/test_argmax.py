@@ -141,7 +141,7 @@ def test_upsample_argmax__without_numba_is_the_same(monkeypatch: pytest.MonkeyPa
     logits = torch.randn(2, 7, 6, 5)
     size = (6 * stride - stride // 2, 5 * stride)
     labels, chance = upsample_argmax(logits, size, stride=stride, probability="float16")
-    monkeypatch.setattr("terrazzo.kernels.argmax.compiled_room", lambda name: None)
+    monkeypatch.setattr("terrazzo.kernels.dispatch.compiled_room", lambda name: None)
     plain_labels, plain_chance = upsample_argmax(logits, size, stride=stride, probability="float16")
     assert torch.equal(labels, plain_labels)
     torch.testing.assert_close(chance, plain_chance)

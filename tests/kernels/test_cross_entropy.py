@@ -153,7 +153,7 @@ def test_upsample_cross_entropy__scales_its_gradient_with_what_comes_back() -> N
 def test_upsample_cross_entropy__keeps_nothing_of_full_size_for_backward() -> None:
     logits, target = example(4, (64, 64), 8)
     node: Any = upsample_cross_entropy(logits, target, stride=8).grad_fn
-    assert [tensor.shape for tensor in node.saved_tensors] == [logits.shape]
+    assert [tensor.shape for tensor in node.saved_tensors] == [logits.shape, ()]  # gradient, its scale
     assert [following for following, _ in node.next_functions if following].pop().variable is logits
 
 

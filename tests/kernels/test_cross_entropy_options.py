@@ -196,7 +196,7 @@ def test_upsample_cross_entropy__does_not_depend_on_the_number_of_threads(stride
 def test_upsample_cross_entropy__without_numba_is_the_same(
     monkeypatch: pytest.MonkeyPatch, stride: int, options: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr("terrazzo.kernels.cross_entropy.compiled_room", lambda name: None)
+    monkeypatch.setattr("terrazzo.kernels.dispatch.compiled_room", lambda name: None)
     logits, target = example(4, (17, 30), stride)
     agree(logits, target, stride=stride, weight=torch.tensor([0.5, 2.0, 1.0, 3.0]), **options)
 

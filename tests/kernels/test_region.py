@@ -123,7 +123,7 @@ def test_upsample_region_sums__does_not_depend_on_the_number_of_threads() -> Non
 
 @pytest.mark.parametrize("power", [1, 2])
 def test_upsample_region_sums__without_numba_is_the_same(monkeypatch: pytest.MonkeyPatch, power: int) -> None:
-    monkeypatch.setattr("terrazzo.kernels.region.compiled_room", lambda name: None)
+    monkeypatch.setattr("terrazzo.kernels.dispatch.compiled_room", lambda name: None)
     logits, target = example(4, (17, 30), 4)
     agree(logits, target, stride=4, power=power)
 

@@ -1,19 +1,21 @@
 """From logits at output stride to labels at full size, without the logits of full size.
 
-On CPU compiled loops answer (`kernels.cpu.argmax`); elsewhere, for volumes, for float64 and where numba is
-missing it is PyTorch, one image at a time.
+It is a custom operator, `terrazzo::upsample_argmax`, so that a network that ends in it can be exported;
+`dispatch` says who computes it. Sizes are checked when it runs, not when it is traced: so an exported network
+takes any size.
 
 Shapes: B images, K classes, h x w logits, H x W full size (d x h x w and D x H x W of volumes).
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal, overload
+from typing import Literal, overload
 
 import torch
 from torch import Tensor
 
 from terrazzo.core.prediction import channels_last, check_size, upsample
-from terrazzo.kernels.cpu import compiled_room
+from terrazzo.kernels.dispatch import room_of
+from terrazzo.kernels.loops import loops_label
 
 MAX_UINT8_CLASSES = 255  # 255 itself stays free for void
 
@@ -71,50 +73,48 @@ def upsample_argmax(
     """
     if probability not in (None, "uint8", "float16"):
         raise ValueError(f"probability is {probability!r}; expected None, 'uint8' or 'float16'.")
+    labels_BHW, chance_BHW = _argmax_op(logits_BKhw, list(size), stride, align_corners, probability or "")
+    return labels_BHW if probability is None else (labels_BHW, chance_BHW)
+
+
+@torch.library.custom_op("terrazzo::upsample_argmax", mutates_args=())
+def _argmax_op(
+    logits_BKhw: Tensor, size: Sequence[int], stride: int, align_corners: bool, probability: str
+) -> tuple[Tensor, Tensor]:
+    """Return labels and probability, the latter without elements where `probability` is empty."""
     check_size(logits_BKhw, size, stride)
+    labels_BHW, chance_BHW = _outputs(logits_BKhw, size, probability)
+    room = room_of("argmax", logits_BKhw, stride)
+    if room.kind == "triton":
+        room.module.label(logits_BKhw, labels_BHW, chance_BHW, stride, align_corners)
+        return labels_BHW, chance_BHW
+    wide_BHW = torch.empty(chance_BHW.shape, device=logits_BKhw.device) if probability else None
+    if room.kind == "loops":
+        loops_label(room.module, logits_BKhw, labels_BHW, wide_BHW, stride, align_corners)
+    else:
+        _by_image(logits_BKhw, labels_BHW, wide_BHW, stride, align_corners)
+    if wide_BHW is not None:
+        chance_BHW.copy_(wide_BHW.mul_(255).round_() if probability == "uint8" else wide_BHW)
+    return labels_BHW, chance_BHW
+
+
+@_argmax_op.register_fake
+def _(
+    logits_BKhw: Tensor, size: Sequence[int], stride: int, align_corners: bool, probability: str
+) -> tuple[Tensor, Tensor]:
+    return _outputs(logits_BKhw, size, probability)
+
+
+def _outputs(logits_BKhw: Tensor, size: Sequence[int], probability: str) -> tuple[Tensor, Tensor]:
+    """Return tensors to be filled."""
     batch, num_classes = logits_BKhw.shape[:2]
     dtype = torch.uint8 if num_classes <= MAX_UINT8_CLASSES else torch.int16
-    labels_BHW = torch.empty((batch, *size), dtype=dtype, device=logits_BKhw.device)
-    chance_BHW = None
-    if probability is not None:
-        chance_BHW = torch.empty((batch, *size), dtype=torch.float32, device=logits_BKhw.device)
-    room = compiled_room("argmax") if _compiled_takes(logits_BKhw) else None
-    if room is None:
-        _by_image(logits_BKhw, labels_BHW, chance_BHW, stride, align_corners)
-    else:
-        _compiled(room, logits_BKhw, labels_BHW, chance_BHW, stride, align_corners)
-    if chance_BHW is None:
-        return labels_BHW
-    if probability == "uint8":
-        return labels_BHW, chance_BHW.mul_(255).round_().to(torch.uint8)
-    return labels_BHW, chance_BHW.to(torch.float16)
-
-
-def _compiled_takes(logits_BKhw: Tensor) -> bool:
-    return logits_BKhw.device.type == "cpu" and logits_BKhw.ndim == 4 and logits_BKhw.dtype != torch.float64
-
-
-def _compiled(
-    room: Any,
-    logits_BKhw: Tensor,
-    labels_BHW: Tensor,
-    chance_BHW: Tensor | None,
-    stride: int,
-    align_corners: bool,
-) -> None:
-    chance = torch.empty((0, 0, 0)) if chance_BHW is None else chance_BHW
-    # Where logits are at full size their float32 copy is an image's, not the batch's.
-    per_call = 1 if stride == 1 and logits_BKhw.dtype != torch.float32 else len(logits_BKhw)
-    for first in range(0, len(logits_BKhw), max(per_call, 1)):
-        part = slice(first, first + per_call)
-        room.label(
-            logits_BKhw[part].detach().float().contiguous().numpy(),
-            labels_BHW[part].numpy(),
-            chance[part].numpy(),
-            stride,
-            align_corners,
-            torch.get_num_threads(),
-        )
+    labels_BHW = logits_BKhw.new_empty((batch, *size), dtype=dtype)
+    if not probability:
+        return labels_BHW, logits_BKhw.new_empty((0,), dtype=torch.float16)
+    return labels_BHW, logits_BKhw.new_empty(
+        (batch, *size), dtype=torch.uint8 if probability == "uint8" else torch.float16
+    )
 
 
 def _by_image(

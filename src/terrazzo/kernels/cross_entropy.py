@@ -1,9 +1,9 @@
 """Cross-entropy at full resolution from logits at output stride, without the logits of full size.
 
 The gradient is computed in the forward pass, so nothing of full size is kept for backward: the loss is a
-scalar, so the gradient that comes back only scales what is already there. On CPU compiled loops answer
-(`kernels.cpu.cross_entropy`); elsewhere, for volumes, for float64 and where numba is missing it is PyTorch,
-one image at a time (`kernels.plain`).
+scalar, so the gradient that comes back only scales what is already there. It is a custom operator,
+`terrazzo::upsample_cross_entropy`, so that autograd, autocast, compilers and export take it as one piece;
+`dispatch` says who computes it.
 
 Shapes: B images, K classes, h x w logits, H x W full size (d x h x w and D x H x W of volumes).
 """
@@ -11,7 +11,6 @@ Shapes: B images, K classes, h x w logits, H x W full size (d x h x w and D x H 
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -19,9 +18,10 @@ from torch.autograd.function import once_differentiable
 from terrazzo.core.errors import DataError
 from terrazzo.core.prediction import check_size
 from terrazzo.core.sample import IGNORE
-from terrazzo.kernels.cpu import compiled_room
-from terrazzo.kernels.mining import KEEP_ALL, KeepHardest, checked_keep, keep_from
-from terrazzo.kernels.plain import Options, plain_loss
+from terrazzo.kernels.dispatch import room_of
+from terrazzo.kernels.loops import loops_loss
+from terrazzo.kernels.mining import KeepHardest, checked_keep
+from terrazzo.kernels.plain import LossParts, Options, arithmetic_of, plain_loss
 
 
 def upsample_cross_entropy(
@@ -64,11 +64,9 @@ def upsample_cross_entropy(
     Raises:
         ValueError: the sizes of logits and target, or the number of weights, do not fit each other, or an
             option is outside its range.
-        DataError: a target id is neither 0..K-1 nor `ignore_index` (checked on CPU only; on an accelerator
-            the check would stall it, and torch itself asserts there).
+        DataError: a target id is neither 0..K-1 nor `ignore_index` (checked on CPU; on CUDA, where the
+            check would stall the device, the loss is nan, or torch itself asserts).
     """
-    check_target(logits_BKhw, target_BHW)
-    check_size(logits_BKhw, target_BHW.shape[1:], stride)
     weight_K = _class_weights(weight, logits_BKhw)
     if focal_gamma < 0 or (focal_gamma and label_smoothing):
         raise ValueError(
@@ -76,8 +74,20 @@ def upsample_cross_entropy(
             "more, and not both: the focal loss knows one true class per pixel. Set one of them to 0."
         )
     keep = checked_keep(keep_hardest)
-    options = Options(stride, align_corners, ignore_index, label_smoothing, focal_gamma, keep)
-    loss: Tensor = _UpsampleCrossEntropy.apply(logits_BKhw, target_BHW, weight_K, options)
+    loss: Tensor = _loss_op(
+        logits_BKhw,
+        target_BHW,
+        weight_K,
+        stride,
+        align_corners,
+        ignore_index,
+        float(label_smoothing),
+        float(focal_gamma),
+        []
+        if keep is None
+        else [float(part) for part in (keep if isinstance(keep, (tuple, list)) else (keep,))],
+        torch.is_grad_enabled() and logits_BKhw.requires_grad,
+    )[0]
     return loss
 
 
@@ -95,104 +105,85 @@ def refuse_undeclared(target: Tensor, num_classes: int, ignore_index: int) -> No
         )
 
 
-class _UpsampleCrossEntropy(torch.autograd.Function):
-    """Value and gradient together."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, logits_BKhw: Tensor, target_BHW: Tensor, weight_K: Tensor | None, options: Options
-    ) -> Tensor:
-        wants_gradient = ctx.needs_input_grad[0]
-        # An autocast region of the caller must not turn the loss into bfloat16.
-        with torch.autocast(logits_BKhw.device.type, enabled=False):
-            room = compiled_room("cross_entropy") if compiled_takes(logits_BKhw) else None
-            if room is not None:
-                loss, gradient_BKhw = _compiled_loss(
-                    room, logits_BKhw, target_BHW, weight_K, options, wants_gradient
-                )
-            else:
-                if target_BHW.device.type == "cpu":
-                    refuse_undeclared(target_BHW, logits_BKhw.shape[1], options.ignore_index)
-                loss, gradient_BKhw = plain_loss(logits_BKhw, target_BHW, weight_K, options, wants_gradient)
-        ctx.dtype = logits_BKhw.dtype
-        ctx.save_for_backward(gradient_BKhw)
-        return loss
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None]:
-        (gradient_BKhw,) = ctx.saved_tensors
-        return (gradient_BKhw * upstream).to(ctx.dtype), None, None, None
-
-
-def compiled_takes(logits_BKhw: Tensor) -> bool:
-    """Tell whether the compiled loops know such logits."""
-    return logits_BKhw.device.type == "cpu" and logits_BKhw.ndim == 4 and logits_BKhw.dtype != torch.float64
-
-
-def _compiled_loss(
-    room: Any,
+@torch.library.custom_op("terrazzo::upsample_cross_entropy", mutates_args=())
+def _loss_op(
     logits_BKhw: Tensor,
     target_BHW: Tensor,
     weight_K: Tensor | None,
-    options: Options,
+    stride: int,
+    align_corners: bool,
+    ignore_index: int,
+    label_smoothing: float,
+    focal_gamma: float,
+    keep_hardest: Sequence[float],
     wants_gradient: bool,
-) -> tuple[Tensor, Tensor | None]:
-    """Return the mean loss and, if wanted, its gradient with respect to the logits."""
-    gradient_BKhw = torch.zeros(logits_BKhw.shape) if wants_gradient else None
-    bound = KEEP_ALL
-    if options.keep_hardest is not None:
-        hardness_BHW = torch.empty(target_BHW.shape, dtype=torch.float32)
-        _compiled_sums(room, logits_BKhw, target_BHW, weight_K, options, bound, None, hardness_BHW)
-        bound = keep_from(hardness_BHW, options.keep_hardest)
-        del hardness_BHW
-    total, weights, pixels = _compiled_sums(
-        room, logits_BKhw, target_BHW, weight_K, options, bound, gradient_BKhw, None
-    )
-    divisor = pixels if options.focal_gamma else weights
-    scale = 1.0 / divisor if divisor > 0 else 1.0
-    if gradient_BKhw is not None:
-        gradient_BKhw *= scale
-    return torch.tensor(total * scale, dtype=torch.float32), gradient_BKhw
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return loss, gradient of the summed loss (no elements unless wanted), and 1 / the mean's divisor."""
+    check_target(logits_BKhw, target_BHW)
+    check_size(logits_BKhw, target_BHW.shape[1:], stride)
+    share, least = (*keep_hardest, 0.0, 0.0)[:2]
+    keep = {0: None, 1: share, 2: (share, int(least))}[len(keep_hardest)]
+    options = Options(stride, align_corners, ignore_index, label_smoothing, focal_gamma, keep)
+    # An autocast region of the caller must not turn the loss into bfloat16.
+    with torch.autocast(logits_BKhw.device.type, enabled=False):
+        loss, gradient_BKhw, scale = _loss_parts(logits_BKhw, target_BHW, weight_K, options, wants_gradient)
+    if gradient_BKhw is None:
+        gradient_BKhw = loss.new_empty((0,))
+    return loss, gradient_BKhw, scale
 
 
-def _compiled_sums(
-    room: Any,
+def _loss_parts(
+    logits_BKhw: Tensor, target_BHW: Tensor, weight_K: Tensor | None, options: Options, wants_gradient: bool
+) -> LossParts:
+    """Ask the room that takes such logits."""
+    given = (logits_BKhw, target_BHW, weight_K, options, wants_gradient)
+    room = room_of("cross_entropy", logits_BKhw, options.stride)
+    if room.kind == "triton":
+        parts: LossParts = room.module.loss(*given)
+        return parts
+    if room.kind == "loops":
+        parts, wrong = loops_loss(room.module, *given)
+        if wrong:
+            refuse_undeclared(target_BHW, logits_BKhw.shape[1], options.ignore_index)
+        return parts
+    if target_BHW.device.type == "cpu":
+        refuse_undeclared(target_BHW, logits_BKhw.shape[1], options.ignore_index)
+    return plain_loss(*given)
+
+
+@_loss_op.register_fake
+def _(
     logits_BKhw: Tensor,
     target_BHW: Tensor,
     weight_K: Tensor | None,
-    options: Options,
-    bound: float,
-    gradient_BKhw: Tensor | None,
-    hardness_BHW: Tensor | None,
-) -> tuple[float, float, float]:
-    """Return the summed loss, weights and number of the pixels that count; fill gradient and hardness."""
-    batch, num_classes = logits_BKhw.shape[:2]
-    loop_options = room.Options(
-        weights=np.ones(num_classes, np.float32) if weight_K is None else weight_K.detach().numpy(),
-        smoothing=np.float32(options.label_smoothing),
-        gamma=np.float32(options.focal_gamma),
-        keep_from=np.float32(bound),
-        ignore_index=options.ignore_index,
-    )
-    # Where logits are at full size their float32 copy is an image's, not the batch's.
-    per_call = 1 if options.stride == 1 and logits_BKhw.dtype != torch.float32 else max(batch, 1)
-    sums = np.zeros(4)
-    for first in range(0, batch, per_call):
-        part = slice(first, first + per_call)
-        sums += room.loss_sums(
-            logits_BKhw[part].detach().float().contiguous().numpy(),
-            target_BHW[part].detach().contiguous().numpy(),
-            (torch.empty((0, 0, 0, 0)) if gradient_BKhw is None else gradient_BKhw[part]).numpy(),
-            (torch.empty((0, 0, 0)) if hardness_BHW is None else hardness_BHW[part]).numpy(),
-            loop_options,
-            options.stride,
-            options.align_corners,
-            torch.get_num_threads(),
-        )
-    if sums[3]:
-        refuse_undeclared(target_BHW, num_classes, options.ignore_index)
-    return float(sums[0]), float(sums[1]), float(sums[2])
+    stride: int,
+    align_corners: bool,
+    ignore_index: int,
+    label_smoothing: float,
+    focal_gamma: float,
+    keep_hardest: Sequence[float],
+    wants_gradient: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    dtype = arithmetic_of(logits_BKhw.dtype)
+    loss = logits_BKhw.new_empty((), dtype=dtype)
+    shape = logits_BKhw.shape if wants_gradient else (0,)
+    return loss, logits_BKhw.new_empty(shape, dtype=dtype), torch.empty_like(loss)
+
+
+def _keep_gradient(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    _, gradient_BKhw, scale = output
+    ctx.mark_non_differentiable(gradient_BKhw, scale)
+    ctx.save_for_backward(gradient_BKhw, scale)
+    ctx.dtype = inputs[0].dtype
+
+
+@once_differentiable
+def _scale_gradient(ctx: Any, upstream: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
+    gradient_BKhw, scale = ctx.saved_tensors
+    return (gradient_BKhw * (upstream * scale)).to(ctx.dtype), *[None] * 9
+
+
+_loss_op.register_autograd(_scale_gradient, setup_context=_keep_gradient)
 
 
 def check_target(logits_BKhw: Tensor, target_BHW: Tensor) -> None:
@@ -211,8 +202,8 @@ def check_target(logits_BKhw: Tensor, target_BHW: Tensor) -> None:
 def _class_weights(weight: Tensor | Sequence[float] | None, logits_BKhw: Tensor) -> Tensor | None:
     if weight is None:
         return None
-    dtype = torch.float64 if logits_BKhw.dtype == torch.float64 else torch.float32
-    weight_K = torch.as_tensor(weight, dtype=dtype, device=logits_BKhw.device).contiguous()
+    dtype = arithmetic_of(logits_BKhw.dtype)
+    weight_K = torch.as_tensor(weight, dtype=dtype, device=logits_BKhw.device).detach().contiguous()
     num_classes = logits_BKhw.shape[1]
     if weight_K.shape != (num_classes,):
         raise ValueError(

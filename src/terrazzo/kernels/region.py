@@ -1,37 +1,26 @@
 """The sums over pixels that Dice, Jaccard and Tversky losses are made of, without the logits of full size.
 
-Nothing of full size is kept for backward: it computes the softmax again. On CPU compiled loops answer
-(`kernels.cpu.region`); elsewhere, for volumes, for float64, for the sigmoid and where numba is missing it is
-PyTorch, one image at a time.
+Nothing of full size is kept for backward: it computes the softmax again. It is a custom operator,
+`terrazzo::upsample_region_sums`; `dispatch` says who computes it.
 
 Shapes: B images, K classes, h x w logits, H x W full size (d x h x w and D x H x W of volumes).
 """
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
-from torch.utils.checkpoint import checkpoint
 
-from terrazzo.core.prediction import check_size, upsample
+from terrazzo.core.prediction import check_size
 from terrazzo.core.sample import IGNORE
-from terrazzo.kernels.cpu import compiled_room
-from terrazzo.kernels.cross_entropy import check_target, compiled_takes, refuse_undeclared
-from terrazzo.kernels.plain import wide_float
+from terrazzo.kernels.cross_entropy import check_target, refuse_undeclared
+from terrazzo.kernels.dispatch import PLAIN, room_of
+from terrazzo.kernels.loops import loops_region, loops_region_gradient
+from terrazzo.kernels.plain import arithmetic_of
+from terrazzo.kernels.plain_region import RegionOptions, plain_gradient, plain_sums
 
 Activation = Literal["softmax", "sigmoid"]
-
-
-@dataclass(frozen=True)
-class _Options:
-    stride: int
-    align_corners: bool
-    ignore_index: int
-    activation: Activation
-    power: int
 
 
 def upsample_region_sums(
@@ -67,86 +56,108 @@ def upsample_region_sums(
         ValueError: the sizes of logits and target do not fit each other, or an option is unknown.
         DataError: a target id is neither 0..K-1 nor `ignore_index` (checked on CPU only).
     """
-    check_target(logits_BKhw, target_BHW)
-    check_size(logits_BKhw, target_BHW.shape[1:], stride)
     if activation not in ("softmax", "sigmoid") or power not in (1, 2):
         raise ValueError(
             f"activation is {activation!r} and power {power!r}; expected 'softmax' or 'sigmoid', and 1 or 2."
         )
-    options = _Options(stride, align_corners, ignore_index, activation, power)
+    sums_B3K: Tensor = _sums_op(
+        logits_BKhw, target_BHW, stride, align_corners, ignore_index, activation == "sigmoid", power
+    )
+    return sums_B3K if per_image else sums_B3K.sum(dim=0)
+
+
+@torch.library.custom_op("terrazzo::upsample_region_sums", mutates_args=())
+def _sums_op(
+    logits_BKhw: Tensor,
+    target_BHW: Tensor,
+    stride: int,
+    align_corners: bool,
+    ignore_index: int,
+    sigmoid: bool,
+    power: int,
+) -> Tensor:
+    """Return the sums of every image, (B, 3, K)."""
+    check_target(logits_BKhw, target_BHW)
+    check_size(logits_BKhw, target_BHW.shape[1:], stride)
+    options = RegionOptions(stride, align_corners, ignore_index, sigmoid, power)
+    room = PLAIN if sigmoid else room_of("region", logits_BKhw, stride)
     # An autocast region of the caller must not turn the sums into bfloat16.
     with torch.autocast(logits_BKhw.device.type, enabled=False):
-        room = compiled_room("region") if compiled_takes(logits_BKhw) and activation == "softmax" else None
-        if room is None:
-            sums_B3K = _plain_sums(logits_BKhw, target_BHW, options)
-        else:
-            sums_B3K = _RegionSums.apply(logits_BKhw, target_BHW, options, room)
-        return sums_B3K if per_image else sums_B3K.sum(dim=0)
+        if room.kind == "triton":
+            sums_B3K: Tensor = room.module.sums(logits_BKhw, target_BHW, options)
+            return sums_B3K
+        if room.kind == "loops":
+            sums_B3K, wrong = loops_region(room.module, logits_BKhw, target_BHW, options)
+            if wrong:
+                refuse_undeclared(target_BHW, logits_BKhw.shape[1], ignore_index)
+            return sums_B3K
+        if target_BHW.device.type == "cpu":
+            refuse_undeclared(target_BHW, logits_BKhw.shape[1], ignore_index)
+        return plain_sums(logits_BKhw, target_BHW, options)
 
 
-class _RegionSums(torch.autograd.Function):
-    """The compiled loops: sums forward, and a second pass over the logits backward."""
-
-    @staticmethod
-    def forward(ctx: Any, logits_BKhw: Tensor, target_BHW: Tensor, options: _Options, room: Any) -> Tensor:
-        sums_B3K, wrong = room.region_sums(
-            logits_BKhw.detach().float().contiguous().numpy(),
-            target_BHW.contiguous().numpy(),
-            options.power,
-            options.ignore_index,
-            options.stride,
-            options.align_corners,
-            torch.get_num_threads(),
-        )
-        if wrong:
-            refuse_undeclared(target_BHW, logits_BKhw.shape[1], options.ignore_index)
-        ctx.save_for_backward(logits_BKhw, target_BHW)
-        ctx.options, ctx.room = options, room
-        return torch.from_numpy(sums_B3K).float()
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, upstream_B3K: Tensor) -> tuple[Tensor, None, None, None]:
-        logits_BKhw, target_BHW = ctx.saved_tensors
-        gradient_BKhw = torch.zeros(logits_BKhw.shape)
-        ctx.room.region_gradient(
-            logits_BKhw.detach().float().contiguous().numpy(),
-            target_BHW.contiguous().numpy(),
-            upstream_B3K[:, :2].float().contiguous().numpy(),
-            gradient_BKhw.numpy(),
-            ctx.options.power,
-            ctx.options.ignore_index,
-            ctx.options.stride,
-            ctx.options.align_corners,
-            torch.get_num_threads(),
-        )
-        return gradient_BKhw.to(logits_BKhw.dtype), None, None, None
+@_sums_op.register_fake
+def _(
+    logits_BKhw: Tensor,
+    target_BHW: Tensor,
+    stride: int,
+    align_corners: bool,
+    ignore_index: int,
+    sigmoid: bool,
+    power: int,
+) -> Tensor:
+    batch, num_classes = logits_BKhw.shape[:2]
+    return logits_BKhw.new_empty((batch, 3, num_classes), dtype=arithmetic_of(logits_BKhw.dtype))
 
 
-def _plain_sums(logits_BKhw: Tensor, target_BHW: Tensor, options: _Options) -> Tensor:
-    if target_BHW.device.type == "cpu":
-        refuse_undeclared(target_BHW, logits_BKhw.shape[1], options.ignore_index)
-    pairs = zip(torch.split(logits_BKhw, 1), torch.split(target_BHW, 1), strict=True)
-    if not torch.is_grad_enabled():
-        return torch.cat([_image_sums(*pair, options) for pair in pairs])
-    # Full-size probabilities are computed again in the backward pass and never kept.
-    sums = [
-        checkpoint(_image_sums, *pair, options, use_reentrant=False, preserve_rng_state=False)
-        for pair in pairs
-    ]
-    return torch.cat(sums)
+@torch.library.custom_op("terrazzo::upsample_region_gradient", mutates_args=())
+def _gradient_op(
+    logits_BKhw: Tensor,
+    target_BHW: Tensor,
+    upstream_B3K: Tensor,
+    stride: int,
+    align_corners: bool,
+    ignore_index: int,
+    sigmoid: bool,
+    power: int,
+) -> Tensor:
+    """Return the logits' gradient from that of the sums."""
+    options = RegionOptions(stride, align_corners, ignore_index, sigmoid, power)
+    room = PLAIN if sigmoid else room_of("region", logits_BKhw, stride)
+    given = (logits_BKhw, target_BHW, upstream_B3K.contiguous(), options)
+    with torch.autocast(logits_BKhw.device.type, enabled=False):
+        if room.kind == "triton":
+            gradient_BKhw: Tensor = room.module.gradient(*given)
+            return gradient_BKhw
+        if room.kind == "loops":
+            return loops_region_gradient(room.module, *given)
+        return plain_gradient(*given)
 
 
-def _image_sums(logits_1Khw: Tensor, target_1HW: Tensor, options: _Options) -> Tensor:
-    """Return (1, 3, K)."""
-    size = target_1HW.shape[1:]
-    full_1KHW = upsample(
-        wide_float(logits_1Khw), size, stride=options.stride, align_corners=options.align_corners
-    )
-    valid_1HW = target_1HW != options.ignore_index
-    probs_1KHW = full_1KHW.softmax(dim=1) if options.activation == "softmax" else full_1KHW.sigmoid()
-    probs_1KHW = probs_1KHW * valid_1HW.unsqueeze(1)
-    safe_1HW = target_1HW.long().where(valid_1HW, 0)
-    labels_1KHW = F.one_hot(safe_1HW, full_1KHW.shape[1]).movedim(-1, 1) * valid_1HW.unsqueeze(1)
-    parts = [probs_1KHW * labels_1KHW, probs_1KHW**options.power, labels_1KHW.to(probs_1KHW.dtype)]
-    return torch.stack([part.flatten(2).sum(dim=2) for part in parts], dim=1)
+@_gradient_op.register_fake
+def _(
+    logits_BKhw: Tensor,
+    target_BHW: Tensor,
+    upstream_B3K: Tensor,
+    stride: int,
+    align_corners: bool,
+    ignore_index: int,
+    sigmoid: bool,
+    power: int,
+) -> Tensor:
+    return logits_BKhw.new_empty(logits_BKhw.shape, dtype=arithmetic_of(logits_BKhw.dtype))
+
+
+def _keep_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    logits_BKhw, target_BHW, *ctx.options = inputs
+    ctx.save_for_backward(logits_BKhw, target_BHW)
+
+
+@once_differentiable
+def _backward(ctx: Any, upstream_B3K: Tensor) -> tuple[Tensor | None, ...]:
+    logits_BKhw, target_BHW = ctx.saved_tensors
+    gradient_BKhw = _gradient_op(logits_BKhw, target_BHW, upstream_B3K, *ctx.options)
+    return gradient_BKhw.to(logits_BKhw.dtype), *[None] * 6
+
+
+_sums_op.register_autograd(_backward, setup_context=_keep_inputs)

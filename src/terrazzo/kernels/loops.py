@@ -1,0 +1,138 @@
+"""Tensors to the compiled CPU loops and back: float32, contiguous, numpy views.
+
+Shapes: B images, K classes, h x w logits, H x W full size.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from terrazzo.kernels.mining import KEEP_ALL, keep_from
+from terrazzo.kernels.plain import LossParts, Options
+from terrazzo.kernels.plain_region import RegionOptions
+
+
+def loops_loss(
+    room: Any,
+    logits_BKhw: Tensor,
+    target_BHW: Tensor,
+    weight_K: Tensor | None,
+    options: Options,
+    wants_gradient: bool,
+) -> tuple[LossParts, bool]:
+    """Return the loss's parts, and whether the target held an id that is neither class nor void."""
+    gradient_BKhw = torch.zeros(logits_BKhw.shape) if wants_gradient else None
+    bound = KEEP_ALL
+    if options.keep_hardest is not None:
+        hardness_BHW = torch.empty(target_BHW.shape, dtype=torch.float32)
+        _sums(room, logits_BKhw, target_BHW, weight_K, options, bound, None, hardness_BHW)
+        bound = keep_from(hardness_BHW, options.keep_hardest)
+        del hardness_BHW
+    total, weights, pixels, wrong = _sums(
+        room, logits_BKhw, target_BHW, weight_K, options, bound, gradient_BKhw, None
+    )
+    divisor = pixels if options.focal_gamma else weights
+    scale = 1.0 / divisor if divisor > 0 else 1.0
+    return LossParts(torch.tensor(total * scale), gradient_BKhw, torch.tensor(scale)), wrong > 0
+
+
+def _sums(
+    room: Any,
+    logits_BKhw: Tensor,
+    target_BHW: Tensor,
+    weight_K: Tensor | None,
+    options: Options,
+    bound: float,
+    gradient_BKhw: Tensor | None,
+    hardness_BHW: Tensor | None,
+) -> tuple[float, float, float, float]:
+    """Return the summed loss, weights and number of the pixels that count; fill gradient and hardness.
+
+    The last is the number of ids that are neither a class nor void.
+    """
+    batch, num_classes = logits_BKhw.shape[:2]
+    loop_options = room.Options(
+        weights=np.ones(num_classes, np.float32) if weight_K is None else weight_K.numpy(),
+        smoothing=np.float32(options.label_smoothing),
+        gamma=np.float32(options.focal_gamma),
+        keep_from=np.float32(bound),
+        ignore_index=options.ignore_index,
+    )
+    # Where logits are at full size their float32 copy is an image's, not the batch's.
+    per_call = 1 if options.stride == 1 and logits_BKhw.dtype != torch.float32 else batch
+    sums = np.zeros(4)
+    for first in range(0, batch, per_call):
+        part = slice(first, first + per_call)
+        sums += room.loss_sums(
+            logits_BKhw[part].float().contiguous().numpy(),
+            target_BHW[part].contiguous().numpy(),
+            (torch.empty((0, 0, 0, 0)) if gradient_BKhw is None else gradient_BKhw[part]).numpy(),
+            (torch.empty((0, 0, 0)) if hardness_BHW is None else hardness_BHW[part]).numpy(),
+            loop_options,
+            options.stride,
+            options.align_corners,
+            torch.get_num_threads(),
+        )
+    return float(sums[0]), float(sums[1]), float(sums[2]), float(sums[3])
+
+
+def loops_label(
+    room: Any,
+    logits_BKhw: Tensor,
+    labels_BHW: Tensor,
+    chance_BHW: Tensor | None,
+    stride: int,
+    align_corners: bool,
+) -> None:
+    """Fill the labels and, where wanted, the probability 0..1 in float32."""
+    chance = torch.empty((0, 0, 0)) if chance_BHW is None else chance_BHW
+    batch = len(logits_BKhw)
+    # Where logits are at full size their float32 copy is an image's, not the batch's.
+    per_call = 1 if stride == 1 and logits_BKhw.dtype != torch.float32 else batch
+    for first in range(0, batch, per_call):
+        part = slice(first, first + per_call)
+        room.label(
+            logits_BKhw[part].float().contiguous().numpy(),
+            labels_BHW[part].numpy(),
+            chance[part].numpy(),
+            stride,
+            align_corners,
+            torch.get_num_threads(),
+        )
+
+
+def loops_region(
+    room: Any, logits_BKhw: Tensor, target_BHW: Tensor, options: RegionOptions
+) -> tuple[Tensor, bool]:
+    """Return the sums (B, 3, K), and whether the target held an id that is neither class nor void."""
+    sums_B3K, wrong = room.region_sums(
+        logits_BKhw.float().contiguous().numpy(), target_BHW.contiguous().numpy(), *_plain_values(options)
+    )
+    return torch.from_numpy(sums_B3K).float(), bool(wrong)
+
+
+def loops_region_gradient(
+    room: Any, logits_BKhw: Tensor, target_BHW: Tensor, upstream_B3K: Tensor, options: RegionOptions
+) -> Tensor:
+    """Return the logits' gradient from that of the sums."""
+    gradient_BKhw = torch.zeros(logits_BKhw.shape)
+    room.region_gradient(
+        logits_BKhw.float().contiguous().numpy(),
+        target_BHW.contiguous().numpy(),
+        upstream_B3K[:, :2].float().contiguous().numpy(),
+        gradient_BKhw.numpy(),
+        *_plain_values(options),
+    )
+    return gradient_BKhw
+
+
+def _plain_values(options: RegionOptions) -> tuple[int, int, int, bool, int]:
+    return (
+        options.power,
+        options.ignore_index,
+        options.stride,
+        options.align_corners,
+        torch.get_num_threads(),
+    )
