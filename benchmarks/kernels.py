@@ -6,7 +6,7 @@ All subjects of a case take turns in one process; a figure is the median of its 
 the ratios of neighbouring turns. Extra memory is what the process's resident set grows by at most during one
 call, beside the logits and targets. The logits are of two kinds: `network`, smooth over the image with a
 class that leads in every region, as trained networks give them, and `noise`, independent normal numbers.
-Targets are given in the type each side likes best: int64 to PyTorch, uint8 (int16 beyond 255 classes) to ours.
+Each side has its targets in the type it likes best: int64 for PyTorch, uint8 for ours.
 """
 
 import argparse
@@ -33,10 +33,11 @@ CASES = [(19, 8, 512, 1024), (21, 4, 512, 512), (150, 4, 512, 512), (11, 1, 360,
 BATCHES = (2, 8)
 RESULT = Path("benchmarks/results/kernels.json")
 
+Case = tuple[int, int, int, int]
 Subjects = dict[str, Callable[[], object]]
 
 
-def example(case: tuple[int, int, int, int], batch: int, logits: str) -> tuple[Tensor, Tensor]:
+def example(case: Case, batch: int, logits: str) -> tuple[Tensor, Tensor]:
     """Return logits (B, K, h, w) float32 and targets (B, H, W) int64 with 5 % void."""
     num_classes, stride, height, width = case
     noise = torch.Generator().manual_seed(0)
@@ -84,7 +85,7 @@ def with_backward(loss: Callable[[Tensor], Tensor], logits: Tensor) -> Callable[
 
     def both() -> None:
         leaf.grad = None
-        loss(leaf).sum().backward()
+        loss(leaf).sum().backward()  # type: ignore[no-untyped-call]
 
     return both
 
@@ -94,9 +95,7 @@ def small_ids(target: Tensor, num_classes: int) -> Tensor:
     return target.to(torch.uint8 if num_classes <= 255 else torch.int16)
 
 
-def loss_subjects(
-    case: tuple[int, int, int, int], logits: Tensor, target: Tensor, compiled: bool
-) -> Subjects:
+def loss_subjects(case: Case, logits: Tensor, target: Tensor, compiled: bool) -> Subjects:
     """Cross-entropy, forward and backward."""
     ours = small_ids(target, case[0])
     subjects = {
@@ -109,9 +108,7 @@ def loss_subjects(
     return subjects
 
 
-def region_subjects(
-    case: tuple[int, int, int, int], logits: Tensor, target: Tensor, compiled: bool
-) -> Subjects:
+def region_subjects(case: Case, logits: Tensor, target: Tensor, compiled: bool) -> Subjects:
     """The sums of soft Dice, forward and backward."""
     ours = small_ids(target, case[0])
     return {
@@ -120,9 +117,7 @@ def region_subjects(
     }
 
 
-def argmax_subjects(
-    case: tuple[int, int, int, int], logits: Tensor, target: Tensor, compiled: bool
-) -> Subjects:
+def argmax_subjects(case: Case, logits: Tensor, target: Tensor, compiled: bool) -> Subjects:
     """Labels at full size."""
     size = (case[2], case[3])
 
@@ -205,7 +200,7 @@ def kernel_cases(kind: str, turns: int, compiled: bool) -> list[dict[str, Any]]:
                 subjects = KINDS[kind](case, logits, target, compiled)
                 full = batch * case[0] * case[2] * case[3] * 4
                 facts = dict(zip(("classes", "stride", "height", "width"), case, strict=True))
-                row = {"kernel": kind, **facts, "batch": batch, "logits": source}
+                row: dict[str, Any] = {"kernel": kind, **facts, "batch": batch, "logits": source}
                 row["subjects"] = measured(subjects, turns, full)
                 print(_line(row), flush=True)
                 results.append(row)

@@ -41,7 +41,8 @@ def agree(
     weights = torch.randn(expected.shape, generator=torch.Generator().manual_seed(0)).double()
     gradient = torch.autograd.grad((sums * weights.float()).sum(), logits)[0]
     wanted = torch.autograd.grad((expected * weights).sum(), logits)[0]
-    torch.testing.assert_close(gradient, wanted, atol=2e-5 * float(wanted.abs().max()) + 5e-6, rtol=1e-4)
+    # Float32 gives a probability made of logits near 100 to 1e-5 or so, and many of them cancel out.
+    torch.testing.assert_close(gradient, wanted, atol=2e-5 * float(wanted.abs().max()) + 3e-5, rtol=1e-4)
 
 
 @settings(deadline=None, max_examples=60)

@@ -173,14 +173,21 @@ def _(
 def _keep_gradient(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
     _, gradient_BKhw, scale = output
     ctx.mark_non_differentiable(gradient_BKhw, scale)
+    ctx.set_materialize_grads(False)  # else autograd makes zeros as large as the gradient, for nothing
     ctx.save_for_backward(gradient_BKhw, scale)
     ctx.dtype = inputs[0].dtype
 
 
 @once_differentiable
-def _scale_gradient(ctx: Any, upstream: Tensor, *_: Tensor | None) -> tuple[Tensor | None, ...]:
+def _scale_gradient(ctx: Any, upstream: Tensor | None, *_: Tensor | None) -> tuple[Tensor | None, ...]:
+    if upstream is None:
+        return (None,) * 10
     gradient_BKhw, scale = ctx.saved_tensors
-    return (gradient_BKhw * (upstream * scale)).to(ctx.dtype), *[None] * 9
+    factor = upstream * scale
+    # On an accelerator, or while tracing, to look at the factor would cost more than it saves.
+    if factor.device.type != "cpu" or torch.compiler.is_compiling() or float(factor) != 1.0:
+        gradient_BKhw = gradient_BKhw * factor
+    return gradient_BKhw.to(ctx.dtype), *[None] * 9
 
 
 _loss_op.register_autograd(_scale_gradient, setup_context=_keep_gradient)

@@ -22,39 +22,62 @@ def loops_loss(
     options: Options,
     wants_gradient: bool,
 ) -> tuple[LossParts, bool]:
-    """Return the loss's parts, and whether the target held an id that is neither class nor void."""
-    gradient_BKhw = torch.zeros(logits_BKhw.shape) if wants_gradient else None
-    bound = KEEP_ALL
+    """Return the loss's parts, and whether the target held an id that is neither class nor void.
+
+    The divisor of the mean is known before the loops run, so the gradient needs no second pass.
+    """
+    weight_K = torch.ones(logits_BKhw.shape[1]) if weight_K is None else weight_K
+    bound, hardness_BHW = KEEP_ALL, None
     if options.keep_hardest is not None:
         hardness_BHW = torch.empty(target_BHW.shape, dtype=torch.float32)
-        _sums(room, logits_BKhw, target_BHW, weight_K, options, bound, None, hardness_BHW)
+        _mean(room, logits_BKhw, target_BHW, weight_K, options, bound, None, hardness_BHW)
         bound = keep_from(hardness_BHW, options.keep_hardest)
-        del hardness_BHW
-    total, weights, pixels, wrong = _sums(
-        room, logits_BKhw, target_BHW, weight_K, options, bound, gradient_BKhw, None
+    divided_K = weight_K / _divisor(room, target_BHW, hardness_BHW, weight_K, options, bound)
+    del hardness_BHW
+    gradient_BKhw = None
+    if wants_gradient:  # at stride 1 every element is written, elsewhere added to
+        gradient_BKhw = (torch.empty if options.stride == 1 else torch.zeros)(logits_BKhw.shape)
+    mean, wrong = _mean(room, logits_BKhw, target_BHW, divided_K, options, bound, gradient_BKhw, None)
+    return LossParts(torch.tensor(mean), gradient_BKhw, torch.ones(())), wrong > 0
+
+
+def _divisor(
+    room: Any,
+    target_BHW: Tensor,
+    hardness_BHW: Tensor | None,
+    weight_K: Tensor,
+    options: Options,
+    bound: float,
+) -> float:
+    """Return what the summed loss of the pixels that count is divided by; 1 where there are none."""
+    total: float = room.weight_sum(
+        target_BHW.contiguous().numpy(),
+        (torch.empty((0, 0, 0)) if hardness_BHW is None else hardness_BHW).numpy(),
+        (torch.ones_like(weight_K) if options.focal_gamma else weight_K).numpy(),
+        np.float32(bound),
+        options.ignore_index,
+        torch.get_num_threads(),
     )
-    divisor = pixels if options.focal_gamma else weights
-    scale = 1.0 / divisor if divisor > 0 else 1.0
-    return LossParts(torch.tensor(total * scale), gradient_BKhw, torch.tensor(scale)), wrong > 0
+    return total if total > 0 else 1.0
 
 
-def _sums(
+def _mean(
     room: Any,
     logits_BKhw: Tensor,
     target_BHW: Tensor,
-    weight_K: Tensor | None,
+    weight_K: Tensor,
     options: Options,
     bound: float,
     gradient_BKhw: Tensor | None,
     hardness_BHW: Tensor | None,
-) -> tuple[float, float, float, float]:
-    """Return the summed loss, weights and number of the pixels that count; fill gradient and hardness.
+) -> tuple[float, int]:
+    """Return the loss summed with these weights, and the number of ids that are neither class nor void.
 
-    The last is the number of ids that are neither a class nor void.
+    Fills gradient and hardness where they are given.
     """
-    batch, num_classes = logits_BKhw.shape[:2]
+    batch = len(logits_BKhw)
     loop_options = room.Options(
-        weights=np.ones(num_classes, np.float32) if weight_K is None else weight_K.numpy(),
+        weights=weight_K.numpy(),
         smoothing=np.float32(options.label_smoothing),
         gamma=np.float32(options.focal_gamma),
         keep_from=np.float32(bound),
@@ -62,7 +85,7 @@ def _sums(
     )
     # Where logits are at full size their float32 copy is an image's, not the batch's.
     per_call = 1 if options.stride == 1 and logits_BKhw.dtype != torch.float32 else batch
-    sums = np.zeros(4)
+    sums = np.zeros(2)
     for first in range(0, batch, per_call):
         part = slice(first, first + per_call)
         sums += room.loss_sums(
@@ -75,7 +98,7 @@ def _sums(
             options.align_corners,
             torch.get_num_threads(),
         )
-    return float(sums[0]), float(sums[1]), float(sums[2]), float(sums[3])
+    return float(sums[0]), int(sums[1])
 
 
 def loops_label(

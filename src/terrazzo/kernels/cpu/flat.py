@@ -34,12 +34,12 @@ def flat_losses(
 ) -> None:
     """Work on the tiles first..last-1 of T pixels; gradient and hardness may have no elements."""
     num_classes, pixels, tiles = logits_BKN.shape[1], logits_BKN.shape[2], totals.shape[1]
-    s, sums_3T = new_scratch(num_classes), np.empty((3, TILE), np.float64)
+    s, loss_T = new_scratch(num_classes), np.empty(TILE, np.float64)
     for unit in range(first, last):
         b, tile = unit // tiles, unit % tiles
         x0 = tile * TILE
         count = min(TILE, pixels - x0)
-        totals[b, tile, 3] = read_labels(target_B1N, b, 0, x0, num_classes, options.ignore_index, s.label, 0)
+        totals[b, tile, 1] = read_labels(target_B1N, b, 0, x0, num_classes, options.ignore_index, s.label, 0)
         if count == TILE:  # then the loops' length is known when they are compiled: they become vectors
             _softmax(logits_BKN, b, x0, TILE, s)
         else:
@@ -48,8 +48,8 @@ def flat_losses(
         s.work[COUNT] = _ZERO
         if options.smoothing > _ZERO:
             _weigh_classes(options.weights, s)
-        sums_3T[:] = 0.0
-        row_losses(_ZERO, 0, 0, _ZERO, options, s, sums_3T)
+        loss_T[:] = 0.0
+        row_losses(_ZERO, 0, 0, _ZERO, options, s, loss_T)
         if gradient_BKN.size:
             if count == TILE:
                 _gradient(b, x0, TILE, options, gradient_BKN, s)
@@ -57,8 +57,7 @@ def flat_losses(
                 _gradient(b, x0, count, options, gradient_BKN, s)
         if hardness_B1N.size:
             write_hardness(s, 1, hardness_B1N, b, 0, x0)
-        for i in range(3):
-            totals[b, tile, i] += sums_3T[i].sum()
+        totals[b, tile, 0] = loss_T.sum()
 
 
 @inlined

@@ -29,14 +29,15 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
 
     Where: see `cache_folder`. If nothing can be written there, every process compiles anew.
     """
-    before = numba.config.CACHE_DIR
+    config: Any = numba.config
+    before = config.CACHE_DIR
     try:
-        numba.config.CACHE_DIR = str(cache_folder())  # read while the decorator runs, and only then
+        config.CACHE_DIR = str(cache_folder())  # read while the decorator runs, and only then
         return cast(Callable[P, R], numba.njit(cache=True, **_OPTIONS)(function))
     except (RuntimeError, OSError):  # "cannot cache function ...: no locator available"
         return cast(Callable[P, R], numba.njit(**_OPTIONS)(function))
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
 
 
 @cache

@@ -51,11 +51,11 @@ class Options(NamedTuple):
 
 @inlined
 def pixel_losses(
-    rows: int, part: np.float32, step: np.float32, options: Options, s: Scratch, sums_3T: NDArray[np.float64]
+    rows: int, part: np.float32, step: np.float32, options: Options, s: Scratch, loss_T: NDArray[np.float64]
 ) -> None:
     """Write what the exponentials are multiplied by, and start the gradient with all that is not softmax.
 
-    Adds loss, weight and number of the pixels that count to `sums_3T`, column by column. Leaves -log p of the
+    Adds the loss to `loss_T`, column by column. Leaves -log p of the
     true class in `s.total`.
     """
     if options.smoothing > _ZERO:
@@ -64,7 +64,7 @@ def pixel_losses(
         y, g, o = np.float32(row), row >> 2, (row & 3) * TILE
         share = part + y * step
         _true_logits(y, g, o, s)
-        row_losses(y, g, o, share, options, s, sums_3T)
+        row_losses(y, g, o, share, options, s, loss_T)
         for x in range(TILE):
             s.factor_below[g, o + x] = share * s.factor[g, o + x]
         for x in range(TILE):
@@ -87,17 +87,17 @@ def row_losses(
     share: np.float32,
     options: Options,
     s: Scratch,
-    sums_3T: NDArray[np.float64],
+    loss_T: NDArray[np.float64],
 ) -> None:
     """Turn a row's sums of exponentials and true logits into losses and the factors of its gradient."""
-    _log_losses(g, o, options, s, sums_3T)
+    _log_losses(g, o, options, s)
     if options.smoothing > _ZERO:
-        _smooth(y, g, o, share, options, s, sums_3T)
+        _smooth(y, g, o, share, options, s, loss_T)
     elif options.gamma > _ZERO:
-        _focus(g, o, options.gamma, s, sums_3T)
+        _focus(g, o, options.gamma, s, loss_T)
     else:
         for x in range(TILE):
-            sums_3T[0, x] += s.work[HARD, x] * s.total[g, o + x]
+            loss_T[x] += s.work[HARD, x] * s.total[g, o + x]
             s.factor[g, o + x] *= s.work[HARD, x]
 
 
@@ -110,7 +110,7 @@ def _true_logits(y: np.float32, g: int, o: int, s: Scratch) -> None:
 
 
 @inlined
-def _log_losses(g: int, o: int, options: Options, s: Scratch, sums_3T: NDArray[np.float64]) -> None:
+def _log_losses(g: int, o: int, options: Options, s: Scratch) -> None:
     """Turn the sums of exponentials of a row into -log p of the true class; see which pixels count."""
     for x in range(TILE):
         label = s.label[g, o + x]
@@ -125,8 +125,6 @@ def _log_losses(g: int, o: int, options: Options, s: Scratch, sums_3T: NDArray[n
         s.factor[g, o + x] = kept / total
         s.work[HARD, x] *= kept
         s.work[_KEPT, x] = kept
-        sums_3T[1, x] += s.work[HARD, x]
-        sums_3T[2, x] += kept
 
 
 @inlined
@@ -148,7 +146,7 @@ def _smooth(
     share: np.float32,
     options: Options,
     s: Scratch,
-    sums_3T: NDArray[np.float64],
+    loss_T: NDArray[np.float64],
 ) -> None:
     """Add the loss of a row with label smoothing.
 
@@ -164,7 +162,7 @@ def _smooth(
         hard = s.work[HARD, x] * (_ONE - options.smoothing)
         loss = s.total[g, o + x]
         plain = s.work[PLAIN, x] + y * s.work[PLAIN_SLOPE, x]
-        sums_3T[0, x] += kept * (all_weights * (loss + s.work[TRUE, x]) - plain) + hard * loss
+        loss_T[x] += kept * (all_weights * (loss + s.work[TRUE, x]) - plain) + hard * loss
         s.work[COUNT, x] += kept
         s.work[_COUNT_BELOW, x] += share * kept
         s.work[HARD, x] = hard
@@ -172,7 +170,7 @@ def _smooth(
 
 
 @inlined
-def _focus(g: int, o: int, gamma: np.float32, s: Scratch, sums_3T: NDArray[np.float64]) -> None:
+def _focus(g: int, o: int, gamma: np.float32, s: Scratch, loss_T: NDArray[np.float64]) -> None:
     """Add the focal loss of a row, (1 - p)^gamma n with n = -log p.
 
     With q = 1 - p its derivative by n is q^gamma (1 + gamma p n / q); Lin et al. 2017, Focal Loss, eq. 4.
@@ -185,6 +183,6 @@ def _focus(g: int, o: int, gamma: np.float32, s: Scratch, sums_3T: NDArray[np.fl
         q = n * (_ONE - n * (_HALF - n * _SIXTH * (_ONE - n * _QUARTER))) if n < _SMALL else _ONE - p
         exponent = gamma * log(q)
         power = exp(LOWEST if exponent < LOWEST else exponent)
-        sums_3T[0, x] += s.work[HARD, x] * power * n
+        loss_T[x] += s.work[HARD, x] * power * n
         s.work[HARD, x] *= power * (_ONE + gamma * p * n / q)
         s.factor[g, o + x] *= s.work[HARD, x]
