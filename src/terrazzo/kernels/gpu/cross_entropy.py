@@ -144,7 +144,7 @@ def _loss_kernel(
             y = y0 + tl.arange(0, Y)
             _, _, share_y = place(y, height, scale_y, shift_y, parts_y)
             inside = (y < y_end)[:, None] & used[None, :]
-            counted = inside & counted_x[None, :] & (upper >= row0)
+            counted = inside & counted_x[None, :] & (y * 0 + upper >= row0)[:, None]
             pixel = y[:, None] * full_width + x[None, :]
             label = tl.load(labels + pixel, mask=inside, other=ignore_index).to(tl.int32)
             known = inside & (label >= 0) & (label < num_classes)
@@ -167,7 +167,7 @@ def _loss_kernel(
                 largest = larger
                 if SMOOTH:
                     w = tl.load(weight + k, mask=k < num_classes, other=0.0)[:, None, None]
-                    plain += tl.sum(tl.where((k < num_classes)[:, None, None], w * z, 0.0), axis=0)
+                    plain += tl.sum(w * tl.where((k < num_classes)[:, None, None], z, 0.0), axis=0)
             log_sum = largest + tl.log2(total)
             z_true = at_class(
                 image, true, step_k, above, below, left_at, right_at, share_x, share_y, valid, FLAT, EXACT

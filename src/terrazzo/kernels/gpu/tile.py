@@ -157,7 +157,7 @@ def give_back(
     k = k0 + line_of % K
     row = tl.where(line_of < K, upper, lower)
     mine = (k < num_classes) & (row >= first_row) & (row < first_row + own_rows)
-    mine = mine & ((line_of < K) | (lower > upper))
+    mine = mine & (tl.where(line_of < K, 1, lower - upper) > 0)
     slot = tl.arange(0, N)
     column = first_column + slot
     mask = mine[:, None] & ((slot < own_columns) & (column < width))[None, :]
