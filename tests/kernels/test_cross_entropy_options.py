@@ -43,7 +43,8 @@ def written_out(
     factor = weight[target.clamp(min=0)] * valid
     n = F.cross_entropy(full, target, ignore_index=-1, reduction="none")
     if focal_gamma:
-        loss, factor = factor * (1 - (-n).exp()) ** focal_gamma * n, valid.double()
+        far = (-torch.expm1(-n)).clamp(min=1e-30)  # where p is 1 a root has no derivative
+        loss, factor = factor * far**focal_gamma * n, valid.double()
     else:
         loss = F.cross_entropy(
             full, target, weight, ignore_index=-1, reduction="none", label_smoothing=label_smoothing

@@ -44,7 +44,6 @@ def upsample_argmax(
 ) -> tuple[Tensor, Tensor]: ...
 
 
-@torch.no_grad()
 def upsample_argmax(
     logits_BKhw: Tensor,
     size: Sequence[int],
@@ -73,7 +72,8 @@ def upsample_argmax(
     """
     if probability not in (None, "uint8", "float16"):
         raise ValueError(f"probability is {probability!r}; expected None, 'uint8' or 'float16'.")
-    labels_BHW, chance_BHW = _argmax_op(logits_BKhw, list(size), stride, align_corners, probability or "")
+    given = (logits_BKhw.detach(), list(size), stride, align_corners, probability or "")
+    labels_BHW, chance_BHW = _argmax_op(*given)
     return labels_BHW if probability is None else (labels_BHW, chance_BHW)
 
 
