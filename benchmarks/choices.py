@@ -1,13 +1,13 @@
 """What matters: one short run per loss, class weights, optimiser and schedule, on CamVid at quarter size.
 
-    python -m benchmarks.choices ../shared/data/camvid --jobs 2   # into benchmarks/results and docs/choices.md
+    python -m benchmarks.choices ../shared/data/camvid --jobs 2   # into benchmarks/results, docs/choices.md
     python -m benchmarks.choices --only "Dice" "focal"            # these, where they are not yet there
     python -m benchmarks.choices --page                           # only write the page again
 
-Every run is `terrazzo train recipes/camvid/quarter.yaml` with the overrides of its choice, in a process of its own
-with one thread: the same seed, budget in steps, and on one kind of machine the same bits, however busy it
-is. A run that is in the JSON is not run again, unless its settings have changed; so it can be stopped at any
-time. The score is that of the weights at the end of the budget, and not of the best validation.
+Every run is `terrazzo train recipes/camvid/quarter.yaml` with the overrides of its choice, in a process of
+its own with one thread: the same seed, budget in steps, and on one kind of machine the same bits, however
+busy it is. A run that is in the JSON is not run again, unless its settings have changed; so it can be stopped
+at any time. The score is that of the weights at the end of the budget, and not of the best validation.
 """
 
 import argparse
@@ -23,9 +23,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine
 from benchmarks.choices_list import CHOICES, Choice
 from benchmarks.choices_page import write_page
+from terrazzo.core.config import read_yaml
 
 RECIPE = Path("recipes/camvid/quarter.yaml")
 RESULTS = Path("benchmarks/results/choices.json")
@@ -66,7 +66,7 @@ class Book:
 
 def settings_of(choice: Choice, extra: Sequence[str]) -> str:
     """Return a short name of everything that decides a run: recipe, overrides, how its rate is found."""
-    facts = [RECIPE.read_text(), *choice.overrides, *extra, choice.find_lr]
+    facts = [read_yaml(RECIPE), *choice.overrides, *extra, choice.find_lr]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
 
@@ -81,7 +81,9 @@ def run(choice: Choice, root: Path | None, extra: Sequence[str]) -> tuple[Row, d
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         if choice.find_lr:
-            overrides.append(f"optimizer.lr={_found_rate([*overrides, *place], out):.2g}")
+            rate = _found_rate([*overrides, *place], out)
+            overrides = [item for item in overrides if not item.startswith("optimizer.lr=")]
+            overrides.append(f"optimizer.lr={rate:.2g}")
         facts = _terrazzo("train", [*overrides, *place, "--out", str(out / "run")], out / "train.json")
         scores = json.loads((out / "run" / "last" / "model.json").read_text())["scores"]
     row = {
@@ -123,10 +125,9 @@ def _terrazzo(verb: str, arguments: Sequence[str], facts: Path) -> dict[str, Any
 
 
 def run_all(
-    choices: Iterable[Choice], book: Book, root: Path | None, extra: Sequence[str], *, jobs: int, page: Path
+    choices: Iterable[Choice], book: Book, root: Path | None, extra: Sequence[str], *, jobs: int
 ) -> list[str]:
     """Run what is not in the book yet, some at a time; return the names of those that failed."""
-    facts = {"recipe": str(RECIPE), "machine": machine.facts() | {"threads": 1}}
     failed: list[str] = []
 
     def work(choice: Choice) -> None:
@@ -136,13 +137,11 @@ def run_all(
             failed.append(choice.name)
             print(f"{choice.name} FAILED: {error}", flush=True)
             return
-        book.add(row, facts | shared)
+        book.add(row, shared)
         print(f"{choice.name}: mIoU {100 * row['miou']:.1f}%, {row['seconds']:.0f} s", flush=True)
 
     with ThreadPoolExecutor(jobs) as pool:
         list(pool.map(work, [c for c in choices if not book.has(c, settings_of(c, extra))]))
-    if page.exists() and book.rows:
-        write_page(page, book.rows)
     return failed
 
 
@@ -156,12 +155,15 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=list(CHOICES), metavar="NAME", default=list(CHOICES))
     parser.add_argument("--page", action="store_true", help="run nothing, write the page from the JSON")
     options = parser.parse_args()
-    book = Book(RESULTS)
-    if options.page:
-        write_page(PAGE, book.rows)
-        return
-    chosen = [CHOICES[name] for name in options.only]
-    if run_all(chosen, book, options.root, (), jobs=options.jobs, page=PAGE):
+    book, failed = Book(RESULTS), []
+    if not options.page:
+        from benchmarks import machine
+
+        book.facts |= {"recipe": str(RECIPE), "machine": machine.facts() | {"threads": 1}}
+        chosen = [CHOICES[name] for name in options.only]
+        failed = run_all(chosen, book, options.root, (), jobs=options.jobs)
+    write_page(PAGE, book.rows)
+    if failed:
         sys.exit(1)
 
 
