@@ -60,6 +60,7 @@ format: $(call GROUPS_READY,dev)
 bench: $(call GROUPS_READY,bench)
 	$(BIN)/python -m benchmarks.train_speed
 	$(BIN)/python -m benchmarks.ten_minutes
+	$(BIN)/python -m benchmarks.switches
 
 zoo: $(call GROUPS_READY,bench)
 	$(BIN)/python -m benchmarks.zoo

@@ -24,14 +24,16 @@ RECIPE = Path("recipes/camvid/cpu.yaml")
 RESULTS = Path("benchmarks/results/switches.json")
 PAGE = Path("docs/recipes.md")
 COMMON = ("transforms.crop=[176,240]", "train.stages=[]", "train.batch_size=8", "train.workers=0")
+LAYOUTS = {
+    "": ("train.channels_last=false",),
+    ", channels last": ("train.channels_last=true",),
+    ", channels last, compiled": ("train.channels_last=true", "train.compile=true"),
+}
 VARIANTS = {
-    "fp32": ("train.precision=fp32", "train.channels_last=false"),
-    "fp32, channels last": ("train.precision=fp32", "train.channels_last=true"),
-    "fp32, channels last, compiled": ("train.precision=fp32", "train.channels_last=true", "train.compile=true"),
-    "bf16": ("train.precision=bf16", "train.channels_last=false"),
-    "bf16, channels last": ("train.precision=bf16", "train.channels_last=true"),
-    "bf16, channels last, compiled": ("train.precision=bf16", "train.channels_last=true", "train.compile=true"),
-}  # fmt: skip
+    precision + layout: (f"train.precision={precision}", *switches)
+    for precision in ("fp32", "bf16")
+    for layout, switches in LAYOUTS.items()
+}
 """The first is what the others are compared with."""
 
 
