@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 GROUPS_READY = $(VENV)/.ready-$(1)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench zoo torture wheel clean
+.PHONY: help demo test check format bench choices zoo torture wheel clean
 
 help:
 	@echo "make demo     install, train on the built-in scenes, score, predict, report (about 6 minutes)"
@@ -14,6 +14,7 @@ help:
 	@echo "make format   write the format"
 	@echo "make bench    side-by-side measurements into benchmarks/results (an hour, on a quiet machine)"
 	@echo "make zoo      train every architecture for a moment, write docs/zoo.md (half an hour)"
+	@echo "make choices  train once per loss, optimiser and schedule, write docs/choices.md (half an hour)"
 	@echo "make wheel    build the wheel, install it into a clean environment, run its demo"
 	@echo "make torture  the tests that take minutes"
 
@@ -59,9 +60,13 @@ format: $(call GROUPS_READY,dev)
 bench: $(call GROUPS_READY,bench)
 	$(BIN)/python -m benchmarks.train_speed
 	$(BIN)/python -m benchmarks.ten_minutes
+	$(BIN)/python -m benchmarks.switches
 
 zoo: $(call GROUPS_READY,bench)
 	$(BIN)/python -m benchmarks.zoo
+
+choices: $(call GROUPS_READY,bench)
+	$(BIN)/python -m benchmarks.choices --jobs 2
 
 clean:
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
