@@ -44,7 +44,7 @@ def written_out(
     n = F.cross_entropy(full, target, ignore_index=-1, reduction="none")
     if focal_gamma:
         far = (-torch.expm1(-n)).clamp(min=1e-30)  # where p is 1 a root has no derivative
-        loss, factor = factor * far**focal_gamma * n, valid.double()
+        loss = factor * far**focal_gamma * n
     else:
         loss = F.cross_entropy(
             full, target, weight, ignore_index=-1, reduction="none", label_smoothing=label_smoothing
@@ -130,7 +130,7 @@ def test_upsample_cross_entropy__focal_worked_by_hand() -> None:
     logits = torch.tensor([[[[0.0, math.log(3.0)]], [[0.0, 0.0]]]])  # p(class 0) = 1/2 and 3/4
     target = torch.tensor([[[0, 1]]])
     loss = upsample_cross_entropy(logits, target, stride=1, focal_gamma=2.0, weight=[1.0, 3.0])
-    assert loss.item() == pytest.approx((0.25 * math.log(2) + 3 * 0.5625 * math.log(4)) / 2)
+    assert loss.item() == pytest.approx((0.25 * math.log(2) + 3 * 0.5625 * math.log(4)) / 4)
 
 
 def test_upsample_cross_entropy__keeps_the_hardest_worked_by_hand() -> None:

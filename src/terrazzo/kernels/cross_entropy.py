@@ -51,8 +51,7 @@ def upsample_cross_entropy(
         weight: K factors, one per class.
         label_smoothing: 0..1, the share of the target that is spread over all classes.
         focal_gamma: 0 or more; beyond 0 it is the focal loss w_t (1 - p)^gamma (-log p), p the probability of
-            the true class t, and the mean is over the number of pixels, weights or not (Lin et al. 2017,
-            Focal Loss, equation 5). Not together with label smoothing.
+            the true class t (Lin et al. 2017, Focal Loss, equation 5). Not together with label smoothing.
         keep_hardest: online hard example mining. A share, above 0 up to 1: this part of the batch's valid
             pixels counts, those with the lowest probability of the true class. A pair (p, n): all pixels with
             a probability up to p count, and at least the n hardest. Means are then over what counts; pixels
@@ -184,8 +183,8 @@ def _scale_gradient(ctx: Any, upstream: Tensor | None, *_: Tensor | None) -> tup
         return (None,) * 10
     gradient_BKhw, scale = ctx.saved_tensors
     factor = upstream * scale
-    # On an accelerator, or while tracing, to look at the factor would cost more than it saves.
-    if factor.device.type != "cpu" or torch.compiler.is_compiling() or float(factor) != 1.0:
+    # Mostly 1 on the CPU. An accelerator would be stalled by a look at it; what compilers trace has no value.
+    if type(factor) is not Tensor or factor.device.type != "cpu" or float(factor) != 1.0:
         gradient_BKhw = gradient_BKhw * factor
     return gradient_BKhw.to(ctx.dtype), *[None] * 9
 

@@ -32,7 +32,7 @@ def loops_loss(
         hardness_BHW = torch.empty(target_BHW.shape, dtype=torch.float32)
         _mean(room, logits_BKhw, target_BHW, weight_K, options, bound, None, hardness_BHW)
         bound = keep_from(hardness_BHW, options.keep_hardest)
-    divided_K = weight_K / _divisor(room, target_BHW, hardness_BHW, weight_K, options, bound)
+    divided_K = weight_K / _divisor(room, target_BHW, hardness_BHW, weight_K, options.ignore_index, bound)
     del hardness_BHW
     gradient_BKhw = None
     if wants_gradient:  # at stride 1 every element is written, elsewhere added to
@@ -46,16 +46,16 @@ def _divisor(
     target_BHW: Tensor,
     hardness_BHW: Tensor | None,
     weight_K: Tensor,
-    options: Options,
+    ignore_index: int,
     bound: float,
 ) -> float:
     """Return what the summed loss of the pixels that count is divided by; 1 where there are none."""
     total: float = room.weight_sum(
         target_BHW.contiguous().numpy(),
         (torch.empty((0, 0, 0)) if hardness_BHW is None else hardness_BHW).numpy(),
-        (torch.ones_like(weight_K) if options.focal_gamma else weight_K).numpy(),
+        weight_K.numpy(),
         np.float32(bound),
-        options.ignore_index,
+        ignore_index,
         torch.get_num_threads(),
     )
     return total if total > 0 else 1.0

@@ -121,7 +121,7 @@ def _image_loss(
     n_1HW = _of_truth(log_1KHW, target_1HW, valid_1HW)
     kept_1HW = valid_1HW & ~(n_1HW < bound)  # "not less": a loss of nan counts, so that it shows
     hard_1HW = weight_K[safe_1HW] * kept_1HW
-    count = kept_1HW.sum() if options.focal_gamma else hard_1HW.sum()
+    count = hard_1HW.sum()
     spread = options.label_smoothing / len(weight_K)
     if options.focal_gamma:
         hard_1HW, loss_1HW = _focus(n_1HW, hard_1HW, options.focal_gamma)

@@ -6,14 +6,14 @@ Shapes: B images, K classes, h x w logits, H x W full size.
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from terrazzo.core.errors import RequestError
 from terrazzo.core.sample import IGNORE
 from terrazzo.kernels.cross_entropy import upsample_cross_entropy
-from terrazzo.losses.full_size import at_full_size, check_target
+
+_NEVER = 1e-38
+"""No pixel is kept for having a probability below this: their number alone counts."""
 
 
 def cross_entropy(
@@ -84,14 +84,15 @@ def focal(
     """
     if gamma < 0:
         raise RequestError(f"gamma is {gamma}; the focal loss needs 0 or more. The paper's value is 2.")
-    loss_BHW = pixel_losses(
-        logits_BKhw, target_BHW, stride=stride, align_corners=align_corners, ignore_index=ignore_index
+    return upsample_cross_entropy(
+        logits_BKhw,
+        target_BHW,
+        stride=stride,
+        align_corners=align_corners,
+        ignore_index=ignore_index,
+        weight=weight,
+        focal_gamma=gamma,
     )
-    weight_BHW = pixel_weights(weight, logits_BKhw, target_BHW, ignore_index)
-    # 1 - p without cancellation. A power below 1 has no gradient at 0: there the pixel is right.
-    miss_BHW = -torch.expm1(-loss_BHW)
-    factor_BHW = miss_BHW.clamp(min=1e-7) ** gamma if gamma else torch.ones_like(miss_BHW)
-    return weighted_mean(factor_BHW * loss_BHW, weight_BHW)
 
 
 class Ohem:
@@ -153,70 +154,19 @@ class Ohem:
         ignore_index: int = IGNORE,
     ) -> Tensor:
         """Return the mean over what is kept; pixels as hard as the last one kept are kept too."""
-        loss_BHW = pixel_losses(
-            logits_BKhw, target_BHW, stride=stride, align_corners=align_corners, ignore_index=ignore_index
+        number = self._number(int((target_BHW != ignore_index).sum()))
+        return upsample_cross_entropy(
+            logits_BKhw,
+            target_BHW,
+            stride=stride,
+            align_corners=align_corners,
+            ignore_index=ignore_index,
+            weight=self.weight,
+            keep_hardest=(_NEVER if self.threshold is None else self.threshold, number),
         )
-        weight_BHW = pixel_weights(self.weight, logits_BKhw, target_BHW, ignore_index)
-        with torch.no_grad():
-            hard_BHW = loss_BHW >= self._easiest(loss_BHW[target_BHW != ignore_index])
-        return weighted_mean(loss_BHW, weight_BHW * hard_BHW)
-
-    def _easiest(self, loss_P: Tensor) -> Tensor | float:
-        """Return the loss of the easiest pixel that is kept."""
-        number = self._number(len(loss_P))
-        if number == 0:
-            return math.inf
-        last = loss_P.kthvalue(len(loss_P) - number + 1).values
-        return last if self.threshold is None else last.clamp(max=-math.log(self.threshold))
 
     def _number(self, valid: int) -> int:
         """Return how many of the valid pixels are kept whatever their loss."""
         strongest = math.ceil(self.keep * valid) if self.threshold is None else min(self.minimum, valid)
         done = min(1.0, self.progress / self.until) if self.until else 1.0
         return math.ceil(valid + done * (strongest - valid))
-
-
-def pixel_losses(
-    logits_BKhw: Tensor, target_BHW: Tensor, *, stride: int, align_corners: bool, ignore_index: int
-) -> Tensor:
-    """Return the cross-entropy of every pixel, (B, H, W) in float32; 0 under void.
-
-    One image's full-size floats at a time. A kernel may take this over.
-
-    Raises:
-        ValueError: the shapes do not fit each other.
-        DataError: an id that is neither a class nor void.
-    """
-    check_target(logits_BKhw, target_BHW, ignore_index)
-
-    def losses(full_1KHW: Tensor, target_1HW: Tensor) -> Tensor:
-        valid_11HW = (target_1HW != ignore_index).unsqueeze(1)
-        safe_1KHW = full_1KHW.where(valid_11HW, 0.0)  # what is no number under void stays there
-        return F.cross_entropy(safe_1KHW, target_1HW.long(), ignore_index=ignore_index, reduction="none")[0]
-
-    return at_full_size(losses, logits_BKhw, target_BHW, stride=stride, align_corners=align_corners)
-
-
-def pixel_weights(
-    weight: Sequence[float] | None, logits_BKhw: Tensor, target_BHW: Tensor, ignore_index: int
-) -> Tensor:
-    """Return the factor of every pixel, (B, H, W) in float32: that of its class, 0 under void.
-
-    Raises:
-        ValueError: there is not one weight per class.
-    """
-    valid_BHW = target_BHW != ignore_index
-    if weight is None:
-        return valid_BHW.float()
-    if len(weight) != logits_BKhw.shape[1]:
-        raise ValueError(
-            f"{len(weight)} class weights were given for {logits_BKhw.shape[1]} classes; give one per class."
-        )
-    weight_K = torch.as_tensor(weight, dtype=torch.float32, device=logits_BKhw.device)
-    return weight_K[target_BHW.long().where(valid_BHW, 0)] * valid_BHW
-
-
-def weighted_mean(loss_BHW: Tensor, weight_BHW: Tensor) -> Tensor:
-    """Return the weighted mean, 0 where all weights are."""
-    total = weight_BHW.sum()
-    return (loss_BHW * weight_BHW).sum() / total.where(total > 0, 1.0)

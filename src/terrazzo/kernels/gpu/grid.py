@@ -78,7 +78,9 @@ _PROGRAMS = 512
 """Enough to fill the largest GPU; with fewer the rows a program owns are made fewer."""
 
 
-def tile_of(num_classes: int, size: tuple[int, int], axes: tuple[Axis, Axis], batch: int, stride: int) -> Tile:
+def tile_of(
+    num_classes: int, size: tuple[int, int], axes: tuple[Axis, Axis], batch: int, stride: int
+) -> Tile:
     """Return the tile for K classes and logits of (h, w).
 
     Args:
@@ -140,9 +142,7 @@ class Layout(NamedTuple):
         return (num_classes, height, width, *self.size, *self.logits.stride(), *self.axes[0], *self.axes[1])
 
 
-def layout_of(
-    logits_BKhw: Tensor, size: tuple[int, int], stride: int, align_corners: bool
-) -> Layout:
+def layout_of(logits_BKhw: Tensor, size: tuple[int, int], stride: int, align_corners: bool) -> Layout:
     """Return how kernels see such logits."""
     batch, num_classes, height, width = logits_BKhw.shape
     if stride == 1:
