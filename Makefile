@@ -61,6 +61,7 @@ bench: $(call GROUPS_READY,bench)
 	$(BIN)/python -m benchmarks.train_speed
 	$(BIN)/python -m benchmarks.ten_minutes
 	$(BIN)/python -m benchmarks.switches
+	$(BIN)/python -m benchmarks.kernels
 
 zoo: $(call GROUPS_READY,bench)
 	$(BIN)/python -m benchmarks.zoo

@@ -1,11 +1,11 @@
 """The tables of docs/choices.md, written between markers; the words around them stay."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from benchmarks.choices_list import BASE, CHOICES, Table
+from benchmarks.pages import fill
 
 Row = dict[str, Any]
 
@@ -16,23 +16,8 @@ def write_page(page: Path, rows: Sequence[Row]) -> None:
     Raises:
         ValueError: the page lacks a marker.
     """
-    text = page.read_text(encoding="utf-8")
     for table in get_args(Table):
-        text = fill(text, table, table_of(table, rows))
-    page.write_text(text, encoding="utf-8")
-
-
-def fill(text: str, name: str, content: str) -> str:
-    """Return the text with something new between `<!-- choices:name:begin -->` and its end.
-
-    Raises:
-        ValueError: there are no such markers.
-    """
-    begin, end = f"<!-- choices:{name}:begin -->", f"<!-- choices:{name}:end -->"
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    if not pattern.search(text):
-        raise ValueError(f"The page has no {begin} followed by {end}; add these two lines.")
-    return pattern.sub(lambda _: f"{begin}\n{content}\n{end}", text, count=1)
+        fill(page, f"choices:{table}", table_of(table, rows))
 
 
 def table_of(table: str, rows: Sequence[Row]) -> str:

@@ -25,6 +25,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks import machine
+from benchmarks.kernels_page import page_table
+from benchmarks.pages import fill
 from terrazzo.kernels import count_confusion, upsample_argmax, upsample_cross_entropy, upsample_region_sums
 
 CASES = [(19, 8, 512, 1024), (21, 4, 512, 512), (150, 4, 512, 512), (11, 1, 360, 480)]
@@ -32,6 +34,7 @@ CASES = [(19, 8, 512, 1024), (21, 4, 512, 512), (150, 4, 512, 512), (11, 1, 360,
 
 BATCHES = (2, 8)
 RESULT = Path("benchmarks/results/kernels.json")
+PAGE = Path("docs/kernels.md")
 
 Case = tuple[int, int, int, int]
 Subjects = dict[str, Callable[[], object]]
@@ -197,7 +200,7 @@ def kernel_cases(kind: str, turns: int, compiled: bool) -> list[dict[str, Any]]:
             for source in ("network", "noise"):
                 torch._dynamo.reset()
                 logits, target = example(case, batch, source)
-                subjects = KINDS[kind](case, logits, target, compiled)
+                subjects = KINDS[kind](case, logits, target, compiled and source == "network")
                 full = batch * case[0] * case[2] * case[3] * 4
                 facts = dict(zip(("classes", "stride", "height", "width"), case, strict=True))
                 row: dict[str, Any] = {"kernel": kind, **facts, "batch": batch, "logits": source}
@@ -261,6 +264,8 @@ def main() -> None:
             rows += confusion_cases(given.turns)
         else:
             rows += kernel_cases(kind, given.turns, not given.no_compile)
+    if not given.only:
+        fill(PAGE, "kernels", page_table(rows))
     given.out.write_text(json.dumps({"machine": facts, "turns": given.turns, "cases": rows}, indent=1) + "\n")
 
 

@@ -8,7 +8,6 @@ a few steps of every variant. The figure is the median over turns of the ratio t
 
 import argparse
 import json
-import re
 import statistics
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks.pages import fill
 from terrazzo.train import read_recipe
 from terrazzo.train.build import build_batches, build_parts, build_state
 from terrazzo.train.loop import Hooks, fit
@@ -112,14 +112,6 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def write_page(page: Path, content: str) -> None:
-    """Put the table between its markers."""
-    begin, end = "<!-- switches:begin -->", "<!-- switches:end -->"
-    text = page.read_text(encoding="utf-8")
-    pattern = f"{re.escape(begin)}.*?{re.escape(end)}"
-    page.write_text(re.sub(pattern, lambda _: f"{begin}\n{content}\n{end}", text, flags=re.DOTALL))
-
-
 def main() -> None:
     """Measure, keep the figures, write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -132,7 +124,7 @@ def main() -> None:
     facts = machine.facts()
     rows = measure(VARIANTS, (f"data.root={options.root}",), turns=options.turns, steps=4)
     RESULTS.write_text(json.dumps({"machine": facts, "recipe": str(RECIPE), "rows": rows}, indent=1) + "\n")
-    write_page(PAGE, table(rows))
+    fill(PAGE, "switches", table(rows))
     print(table(rows))
 
 

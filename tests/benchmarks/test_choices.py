@@ -11,7 +11,7 @@ import torch
 from benchmarks import choices
 from benchmarks.choices import RECIPE, Book, run_all, settings_of
 from benchmarks.choices_list import BASE, CHOICES, Choice, Table
-from benchmarks.choices_page import fill, table_of, write_page
+from benchmarks.choices_page import table_of, write_page
 from terrazzo.core.images import write_png
 from terrazzo.losses import LOSSES
 from terrazzo.losses.config import build_loss
@@ -111,15 +111,6 @@ def test_table_of__is_sorted_and_says_what_differs_from_the_recipe() -> None:
         "| **the recipe** | 40.0% (39.0% to 42.0%) | | | |",
         "| Dice | 35.0% (34.0% to 37.0%) | -5.0 | `loss.parts=[{kind: dice}]` |  |",
     ]
-
-
-def test_fill__replaces_what_is_between_the_markers_only() -> None:
-    text = "a\n<!-- choices:losses:begin -->\nold\n<!-- choices:losses:end -->\nb\n"
-    once = fill(text, "losses", r"| new \1 |")
-    assert once == text.replace("old", r"| new \1 |")
-    assert fill(once, "losses", r"| new \1 |") == once
-    with pytest.raises(ValueError, match="has no <!-- choices:seeds:begin -->"):
-        fill(text, "seeds", "")
 
 
 def test_write_page__fills_every_table_of_the_page(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from benchmarks.switches import COMMON, PAGE, RECIPE, VARIANTS, measure, table, write_page
+from benchmarks.pages import fill
+from benchmarks.switches import COMMON, PAGE, RECIPE, VARIANTS, measure, table
 from terrazzo.train import read_recipe
 
 TINY = (
@@ -29,15 +30,11 @@ def test_measure__compares_turn_by_turn() -> None:
     assert all(len(row["turns_s"]) == 3 and row["step_ms"] > 0 for row in rows)
 
 
-def test_write_page__puts_the_table_between_its_markers(tmp_path: Path) -> None:
+def test_table__goes_between_the_markers_of_the_page(tmp_path: Path) -> None:
     rows = [
         {"variant": "fp32", "step_ms": 12.3, "times_the_first": 1.0, "first_step_s": 0.44, "turns_s": [1]}
     ]
     copy = tmp_path / "recipes.md"
-    before = PAGE.read_text()
-    copy.write_text(before)
-    write_page(copy, table(rows))
-    text = copy.read_text()
-    assert "\n| fp32 | 12 ms | 1.00 x | 0.4 s |\n<!-- switches:end -->" in text
-    assert text.startswith(before.partition("<!-- switches:begin -->")[0])
-    assert text.endswith(before.partition("<!-- switches:end -->")[2])
+    copy.write_text(PAGE.read_text())
+    fill(copy, "switches", table(rows))
+    assert "\n| fp32 | 12 ms | 1.00 x | 0.4 s |\n<!-- switches:end -->" in copy.read_text()
