@@ -87,8 +87,8 @@ def with_backward(loss: Callable[[Tensor], Tensor], logits: Tensor) -> Callable[
     leaf = logits.detach().clone().requires_grad_()
 
     def both() -> None:
-        leaf.grad = None
         loss(leaf).sum().backward()  # type: ignore[no-untyped-call]
+        leaf.grad = None  # so that the next call's extra memory counts its gradient
 
     return both
 

@@ -35,10 +35,15 @@ def loops_loss(
     divided_K = weight_K / _divisor(room, target_BHW, hardness_BHW, weight_K, options.ignore_index, bound)
     del hardness_BHW
     gradient_BKhw = None
-    if wants_gradient:  # at stride 1 every element is written, elsewhere added to
-        gradient_BKhw = (torch.empty if options.stride == 1 else torch.zeros)(logits_BKhw.shape)
+    if wants_gradient:
+        gradient_BKhw = _zeros(logits_BKhw)
     mean, wrong = _mean(room, logits_BKhw, target_BHW, divided_K, options, bound, gradient_BKhw, None)
     return LossParts(torch.tensor(mean), gradient_BKhw, torch.ones(())), wrong > 0
+
+
+def _zeros(like: Tensor) -> Tensor:
+    """Return float32 zeros that nobody has written: torch would wake its threads, which then wait busily."""
+    return torch.from_numpy(np.zeros(tuple(like.shape), np.float32))
 
 
 def _divisor(
@@ -140,7 +145,7 @@ def loops_region_gradient(
     room: Any, logits_BKhw: Tensor, target_BHW: Tensor, upstream_B3K: Tensor, options: RegionOptions
 ) -> Tensor:
     """Return the logits' gradient from that of the sums."""
-    gradient_BKhw = torch.zeros(logits_BKhw.shape)
+    gradient_BKhw = _zeros(logits_BKhw)
     room.region_gradient(
         logits_BKhw.float().contiguous().numpy(),
         target_BHW.contiguous().numpy(),
