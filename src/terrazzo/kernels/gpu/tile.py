@@ -111,19 +111,17 @@ def at_class(
 
 
 @triton.jit
-def shares_of(left, right, share, first, own, N: tl.constexpr):
-    """Return (X, N): what each column of pixels gives to each of the logits first..first + own - 1."""
-    slot = tl.arange(0, N)
-    logit = (first + slot)[None, :]
+def shares_of(left, right, share, first, N: tl.constexpr):
+    """Return (X, N): what each column of pixels gives to each of the logits from `first` on."""
+    logit = (first + tl.arange(0, N))[None, :]
     from_left = tl.where(left[:, None] == logit, 1.0 - share[:, None], 0.0)
-    from_right = tl.where((right[:, None] == logit) & (share[:, None] > 0.0), share[:, None], 0.0)
-    return tl.where((slot < own)[None, :], from_left + from_right, 0.0)
+    return from_left + tl.where((right[:, None] == logit) & (share[:, None] > 0.0), share[:, None], 0.0)
 
 
 @triton.jit
 def give_back(
-    gradient, value, k0, num_classes, height, width, upper, lower, share_row, shares,
-    first_row, own_rows, first_column, own_columns,
+    gradient, value, k0, num_classes, height, width, upper, lower, share_row, shares, first,
+    row0, own_rows, column0, own_columns,
     K: tl.constexpr, X: tl.constexpr, N: tl.constexpr,
 ):  # fmt: skip
     """Add the gradient of a tile to the logits that this program owns; nobody else writes there.
@@ -139,9 +137,10 @@ def give_back(
         lower: row below; the same where there is none.
         share_row: (Y,) the latter's share.
         shares: (X, N) from `shares_of`.
-        first_row: of the logits owned.
+        first: as there.
+        row0: first row of the logits owned.
         own_rows: how many rows are.
-        first_column: of the logits owned.
+        column0: first column of the logits owned.
         own_columns: how many columns are.
         K: classes.
         X: columns of pixels.
@@ -156,10 +155,13 @@ def give_back(
     line_of = tl.arange(0, 2 * K)
     k = k0 + line_of % K
     row = tl.where(line_of < K, upper, lower)
-    mine = (k < num_classes) & (row >= first_row) & (row < first_row + own_rows)
+    mine = (k < num_classes) & (row >= row0) & (row < row0 + own_rows)
     mine = mine & (tl.where(line_of < K, 1, lower - upper) > 0)
-    slot = tl.arange(0, N)
-    column = first_column + slot
-    mask = mine[:, None] & ((slot < own_columns) & (column < width))[None, :]
+    column = first + tl.arange(0, N)
+    mask = (
+        mine[:, None] & ((column >= column0) & (column < tl.minimum(column0 + own_columns, width)))[None, :]
+    )
     at = gradient + (k * height * width + row * width)[:, None] + column[None, :]
     tl.store(at, tl.load(at, mask=mask, other=0.0) + sums, mask=mask)
+    # The next tile adds to what this one wrote.
+    tl.debug_barrier()
