@@ -94,6 +94,7 @@ def _launch(
         X=tile.columns,
         N=tile.slots,
         num_warps=tile.warps,
+        maxnreg=tile.registers,
     )
     return sums_4P
 
@@ -124,7 +125,7 @@ def _loss_kernel(
     for x_tile in range(x0, x_end, X):
         x = x_tile + tl.arange(0, X)
         left, right, share_x = place(x, width, scale_x, shift_x, parts_x)
-        first, _, _ = place(x_tile, width, scale_x, shift_x, parts_x)
+        first, _first_right, _first_share = place(x_tile, width, scale_x, shift_x, parts_x)
         shares = 0.0 if FLAT else shares_of(left, right, share_x, first, N)
         used = x < x_end
         own_x = used & (left >= column0) & (left < column0 + own_columns)
@@ -135,7 +136,7 @@ def _loss_kernel(
             y_end = tl.minimum(first_pixel(cell + 1, scale_y, shift_y, parts_y), full_height)
             for y_tile in range(first_pixel(cell, scale_y, shift_y, parts_y), y_end, Y):
                 y = y_tile + tl.arange(0, Y)
-                _, _, share_y = place(y, height, scale_y, shift_y, parts_y)
+                _upper_y, _lower_y, share_y = place(y, height, scale_y, shift_y, parts_y)
                 inside = (y < y_end)[:, None] & used[None, :]
                 own = inside & own_x[None, :] & (y * 0 + upper >= row0)[:, None]
                 pixel = first_label + y[:, None] * full_width + x[None, :]
@@ -177,7 +178,18 @@ def _loss_kernel(
                     for k0 in range(0, num_classes, K):
                         k = k0 + tl.arange(0, K)
                         top, slope = line(
-                            image, k, num_classes, step_k, above, below, left, right, share_x, used, FLAT
+                            image,
+                            k,
+                            num_classes,
+                            step_k,
+                            above,
+                            below,
+                            left,
+                            right,
+                            share_x,
+                            used,
+                            FLAT,
+                            LOG2_E,
                         )
                         z = along(top, slope, share_y, FLAT, EXACT)
                         g = tl.exp2(z - log_sum[None, :, :]) * soft[None, :, :]
@@ -223,7 +235,9 @@ def _log_sum(
     plain = tl.zeros([Y, X], tl.float32)
     for k0 in range(0, num_classes, K):
         k = k0 + tl.arange(0, K)
-        top, slope = line(image, k, num_classes, step_k, above, below, left, right, share_x, used, FLAT)
+        top, slope = line(
+            image, k, num_classes, step_k, above, below, left, right, share_x, used, FLAT, LOG2_E
+        )
         z = along(top, slope, share_y, FLAT, EXACT)
         larger = tl.maximum(largest, tl.max(z, axis=0))
         total = total * tl.exp2(largest - larger) + tl.sum(tl.exp2(z - larger[None, :, :]), axis=0)

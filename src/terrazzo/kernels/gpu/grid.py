@@ -63,6 +63,11 @@ class Tile:
         """Of 32 threads."""
         return self.columns // 32
 
+    @property
+    def registers(self) -> int:
+        """The most a thread may hold."""
+        return 168
+
 
 # A tile is one warp wide: the matrix that gathers the gradient (columns x slots) is held by every warp as a
 # whole, 2 x 16 registers per thread at 32 x 16, and would be four times as large at 128 columns. Classes are
@@ -70,7 +75,7 @@ class Tile:
 # rounded up to it (19 to 24, 21 to 24, 11 to 16); for K beyond 64 nothing changes, the loop is longer. Per
 # thread classes x rows registers hold the logits while they become gradients, and about 8 x rows the pixels.
 # At stride 1 there is nothing to gather: four warps side by side. @REGISTERS@
-_ROWS = {1: 1, 2: 2, 4: 4, 8: 4, 16: 4, 32: 4}
+_ROWS = {1: 1, 2: 2, 4: 4, 8: 8}
 _CLASSES, _COLUMNS, _FLAT_COLUMNS = 8, 32, 128
 _OWN_ROWS, _OWN_TILES = 8, 4
 """The most a program owns: rows of logits, and tiles side by side (with the cell that it shares)."""

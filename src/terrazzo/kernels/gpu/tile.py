@@ -1,6 +1,6 @@
 """From logits to a tile of widened logits, and from its gradient back: what all Triton kernels share.
 
-All logits are times log2(e) from here on, since the GPU's exponential is that of 2.
+Logits come times log2(e) wherever exponentials follow, since the GPU's exponential is that of 2.
 
 Shapes: K classes taken together, Y rows and X columns of pixels, N logits that gather a gradient.
 """
@@ -34,7 +34,10 @@ def place(pixel, count, scale, shift, parts):
 
 
 @triton.jit
-def line(image, k, num_classes, step_k, above, below, left, right, share, used, FLAT: tl.constexpr):
+def line(
+    image, k, num_classes, step_k, above, below, left, right, share, used,
+    FLAT: tl.constexpr, UNIT: tl.constexpr,
+):  # fmt: skip
     """Return, per class and column, the logit at the row above and how it grows to the row below.
 
     Args:
@@ -49,6 +52,7 @@ def line(image, k, num_classes, step_k, above, below, left, right, share, used, 
         share: (X,) the latter's share.
         used: (X,) whether a column is to be read.
         FLAT: whether the logits are at full size: nothing to widen.
+        UNIT: what they are multiplied by, 1 or LOG2_E.
     """
     known = (k < num_classes)[:, None, None]
     at = image + (k * step_k)[:, None, None]
@@ -61,8 +65,8 @@ def line(image, k, num_classes, step_k, above, below, left, right, share, used, 
         low = tl.load(at + (below + left)[None, None, :], mask=mask, other=0.0).to(tl.float32)
         low_right = tl.load(at + (below + right)[None, None, :], mask=mask, other=0.0).to(tl.float32)
         top = top + part * (top_right - top)
-        slope = (low + part * (low_right - low) - top) * LOG2_E
-    return tl.where(known, top * LOG2_E, -float("inf")), slope
+        slope = (low + part * (low_right - low) - top) * UNIT
+    return tl.where(known, top * UNIT, -float("inf")), slope
 
 
 @triton.jit
@@ -90,7 +94,7 @@ def at_class(
     image, k, step_k, above, below, left, right, share, share_row, used,
     FLAT: tl.constexpr, EXACT: tl.constexpr,
 ):  # fmt: skip
-    """Return the (Y, X) logit of each pixel's own class, k (Y, X); the arithmetic of `line` and `along`."""
+    """Return log2(e) times the (Y, X) logit of each pixel's own class, k (Y, X); as `line` and `along` do."""
     at = image + k * step_k
     top = tl.load(at + (above + left)[None, :], mask=used, other=0.0).to(tl.float32)
     slope = tl.zeros_like(top)
