@@ -1,12 +1,13 @@
 """The class with the largest widened logit, in Triton.
 
-In a tile of rows between the same two rows of logits every class is a straight line along each column. A
-class that is the largest at the first and at the last row of a column is so in between: where that holds in
-all columns of a tile, its rows need not be looked at. Most tiles of a real segmentation are such.
+A widened logit is a mean of four. So a class that is the largest at all four is the largest everywhere
+between them: the winners among the logits themselves are found first, and a tile of pixels whose logits have
+all the same one is written without a look at the classes. Most tiles of a real segmentation are such.
 
 Shapes: B images, K classes, h x w logits, H x W full size; in kernels Y rows and X columns of pixels.
 """
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -23,13 +24,29 @@ def label(
     logits_BKhw: Tensor, labels_BHW: Tensor, chance_BHW: Tensor, stride: int, align_corners: bool
 ) -> None:
     """Write the winning class of every pixel, and its probability unless `chance_BHW` has no elements."""
-    size = (labels_BHW.shape[1], labels_BHW.shape[2])
-    layout = layout_of(logits_BKhw, size, stride, align_corners)
+    winners_Bhw = labels_BHW
+    if stride > 1 and not chance_BHW.numel():
+        batch, _, height, width = logits_BKhw.shape
+        winners_Bhw = torch.empty((batch, height, width), dtype=labels_BHW.dtype, device=labels_BHW.device)
+        _launch(logits_BKhw, winners_Bhw, winners_Bhw, chance_BHW, 1, align_corners)
+    _launch(logits_BKhw, winners_Bhw, labels_BHW, chance_BHW, stride, align_corners)
+
+
+def _launch(
+    logits_BKhw: Tensor,
+    winners_Bhw: Tensor,
+    labels_BHW: Tensor,
+    chance_BHW: Tensor,
+    stride: int,
+    align_corners: bool,
+) -> None:
+    layout = layout_of(logits_BKhw, (labels_BHW.shape[1], labels_BHW.shape[2]), stride, align_corners)
     tile = layout.tile
     batch, _, height, _ = layout.logits.shape
     rows = 1 if stride == 1 else height + 1  # before the first logit lie pixels too
     _argmax_kernel[(-(-layout.size[1] // tile.columns), rows, batch)](
         layout.logits,
+        winners_Bhw,
         labels_BHW,
         chance_BHW,
         *layout.arguments,
@@ -45,7 +62,7 @@ def label(
 
 @triton.jit
 def _argmax_kernel(
-    logits, labels, chance,
+    logits, winners, labels, chance,
     num_classes, height, width, full_height, full_width, step_b, step_k, step_row, step_column,
     scale_y, shift_y, parts_y, scale_x, shift_x, parts_x,
     FLAT: tl.constexpr, EXACT: tl.constexpr, CHANCE: tl.constexpr,
@@ -60,35 +77,29 @@ def _argmax_kernel(
     x = tl.program_id(0) * X + tl.arange(0, X)
     used = x < full_width
     left, right, share_x = place(x, width, scale_x, shift_x, parts_x)
+    least, most = 0, 1
+    if not FLAT and CHANCE == 0:
+        least, most = _range_of(winners + b * height * width, upper * width, lower * width, left, right, used)
     left, right = left * step_column, right * step_column
     y_end = tl.minimum(first_pixel(cell + 1, scale_y, shift_y, parts_y), full_height)
     for y_tile in range(first_pixel(cell, scale_y, shift_y, parts_y), y_end, Y):
         y = y_tile + tl.arange(0, Y)
+        _upper_y, _lower_y, share_y = place(y, height, scale_y, shift_y, parts_y)
         at = b * full_height * full_width + y[:, None] * full_width + x[None, :]
         mask = (y < y_end)[:, None] & used[None, :]
-        differ = 1
-        if Y > 2 and CHANCE == 0:
-            # The lines' ends: the same search over two rows.
-            ends = tl.minimum(y_tile + tl.arange(0, 2) * (Y - 1), y_end - 1)
-            _, at_ends = _search(
-                image, ends, num_classes, height, step_k, above, below, left, right, share_x, used,
-                scale_y, shift_y, parts_y, FLAT, EXACT, 2, X, U,
-            )  # fmt: skip
-            lowest, highest = tl.min(at_ends, axis=0), tl.max(at_ends, axis=0)
-            differ = tl.max(tl.where(used, highest - lowest, 0))
-            if differ == 0:
-                same = tl.broadcast_to(highest[None, :], [Y, X])
-                tl.store(labels + at, same.to(labels.dtype.element_ty), mask=mask)
-        if differ != 0:
+        if least == most:
+            winner = tl.zeros([Y, X], tl.int32) + most
+            tl.store(labels + at, winner.to(labels.dtype.element_ty), mask=mask)
+        else:
             best, winner = _search(
-                image, y, num_classes, height, step_k, above, below, left, right, share_x, used,
-                scale_y, shift_y, parts_y, FLAT, EXACT, Y, X, U,
+                image, num_classes, step_k, above, below, left, right, share_x, share_y, used,
+                FLAT, EXACT, Y, X, U,
             )  # fmt: skip
             tl.store(labels + at, winner.to(labels.dtype.element_ty), mask=mask)
             if CHANCE > 0:
                 p = _probability(
-                    image, best, y, num_classes, height, step_k, above, below, left, right, share_x, used,
-                    scale_y, shift_y, parts_y, FLAT, EXACT, Y, X,
+                    image, best, num_classes, step_k, above, below, left, right, share_x, share_y, used,
+                    FLAT, EXACT, Y, X,
                 )  # fmt: skip
                 if CHANCE == 2:
                     p = tl.floor(p * 255.0 + 0.5)
@@ -96,13 +107,23 @@ def _argmax_kernel(
 
 
 @triton.jit
+def _range_of(winners, above, below, left, right, used):
+    """Return the least and the largest class that wins among the logits of some columns."""
+    a = tl.load(winners + above + left, mask=used, other=0).to(tl.int32)
+    b = tl.load(winners + above + right, mask=used, other=0).to(tl.int32)
+    c = tl.load(winners + below + left, mask=used, other=0).to(tl.int32)
+    d = tl.load(winners + below + right, mask=used, other=0).to(tl.int32)
+    least = tl.minimum(tl.minimum(a, b), tl.minimum(c, d))
+    most = tl.maximum(tl.maximum(a, b), tl.maximum(c, d))
+    return tl.min(tl.where(used, least, 32767)), tl.max(tl.where(used, most, 0))
+
+
+@triton.jit
 def _search(
-    image, y, num_classes, height, step_k, above, below, left, right, share_x, used,
-    scale_y, shift_y, parts_y,
+    image, num_classes, step_k, above, below, left, right, share_x, share_y, used,
     FLAT: tl.constexpr, EXACT: tl.constexpr, Y: tl.constexpr, X: tl.constexpr, U: tl.constexpr,
 ):  # fmt: skip
     """Return the (Y, X) largest logit and its class, the lowest where several are equal."""
-    _upper_y, _lower_y, share_y = place(y, height, scale_y, shift_y, parts_y)
     best = tl.full([1, Y, X], -float("inf"), tl.float32)
     winner = tl.zeros([1, Y, X], tl.int32)
     for k0 in range(0, num_classes, U):
@@ -120,12 +141,10 @@ def _search(
 
 @triton.jit
 def _probability(
-    image, best, y, num_classes, height, step_k, above, below, left, right, share_x, used,
-    scale_y, shift_y, parts_y,
+    image, best, num_classes, step_k, above, below, left, right, share_x, share_y, used,
     FLAT: tl.constexpr, EXACT: tl.constexpr, Y: tl.constexpr, X: tl.constexpr,
 ):  # fmt: skip
     """Return the (Y, X) softmax of the winning logit."""
-    _upper_y, _lower_y, share_y = place(y, height, scale_y, shift_y, parts_y)
     total = tl.zeros([1, Y, X], tl.float32)
     for k in range(0, num_classes):
         top, slope = line(

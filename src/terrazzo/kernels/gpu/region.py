@@ -1,4 +1,4 @@
-"""The sums of Dice, Jaccard and Tversky losses and their gradient, in Triton; see `grid` for who works on what.
+"""The sums of Dice, Jaccard and Tversky losses and their gradient, in Triton; see `grid` first.
 
 Shapes: B images, K classes, h x w logits, H x W full size; in kernels Y rows and X columns of pixels.
 """
