@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from terrazzo.kernels.gpu.grid import layout_of
+from terrazzo.kernels.gpu.grid import layout_of, on_device
 from terrazzo.kernels.gpu.tile import LOG2_E, along, first_pixel, line, place
 
 _KINDS = {"torch.float16": 1, "torch.uint8": 2}
@@ -44,20 +44,21 @@ def _launch(
     tile = layout.tile
     batch, _, height, _ = layout.logits.shape
     rows = 1 if stride == 1 else height + 1  # before the first logit lie pixels too
-    _argmax_kernel[(-(-layout.size[1] // tile.columns), rows, batch)](
-        layout.logits,
-        winners_Bhw,
-        labels_BHW,
-        chance_BHW,
-        *layout.arguments,
-        FLAT=stride == 1,
-        EXACT=align_corners or stride % 2 == 1,
-        CHANCE=_KINDS[str(chance_BHW.dtype)] if chance_BHW.numel() else 0,
-        Y=tile.rows,
-        X=tile.columns,
-        U=_UNROLLED,
-        num_warps=tile.warps,
-    )
+    with on_device(layout.logits):
+        _argmax_kernel[(-(-layout.size[1] // tile.columns), rows, batch)](
+            layout.logits,
+            winners_Bhw,
+            labels_BHW,
+            chance_BHW,
+            *layout.arguments,
+            FLAT=stride == 1,
+            EXACT=align_corners or stride % 2 == 1,
+            CHANCE=_KINDS[str(chance_BHW.dtype)] if chance_BHW.numel() else 0,
+            Y=tile.rows,
+            X=tile.columns,
+            U=_UNROLLED,
+            num_warps=tile.warps,
+        )
 
 
 @triton.jit

@@ -14,7 +14,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from terrazzo.kernels.gpu.grid import Layout, layout_of
+from terrazzo.kernels.gpu.grid import Layout, layout_of, on_device
 from terrazzo.kernels.gpu.tile import (
     LN_2,
     LOG2_E,
@@ -73,29 +73,30 @@ def _launch(
     given: list[Any] = [layout.logits, target_BHW.contiguous(), weight_K, sums_4P]
     given.append(sums_4P if gradient_BKhw is None else gradient_BKhw)
     given.append(sums_4P if hardness_BHW is None else hardness_BHW)
-    _loss_kernel[layout.grid](
-        *given,
-        *layout.arguments,
-        tile.own_rows,
-        tile.own_columns,
-        options.ignore_index,
-        options.label_smoothing,
-        options.focal_gamma,
-        bound,
-        FLAT=options.stride == 1,
-        EXACT=options.align_corners or options.stride % 2 == 1,
-        SMOOTH=options.label_smoothing > 0,
-        FOCAL=options.focal_gamma > 0,
-        WRITE_GRADIENT=gradient_BKhw is not None,
-        WRITE_HARDNESS=hardness_BHW is not None,
-        VOID_HARDNESS_=VOID_HARDNESS,
-        K=tile.classes,
-        Y=tile.rows,
-        X=tile.columns,
-        N=tile.slots,
-        num_warps=tile.warps,
-        maxnreg=tile.registers,
-    )
+    with on_device(layout.logits):
+        _loss_kernel[layout.grid](
+            *given,
+            *layout.arguments,
+            tile.own_rows,
+            tile.own_columns,
+            options.ignore_index,
+            options.label_smoothing,
+            options.focal_gamma,
+            bound,
+            FLAT=options.stride == 1,
+            EXACT=options.align_corners or options.stride % 2 == 1,
+            SMOOTH=options.label_smoothing > 0,
+            FOCAL=options.focal_gamma > 0,
+            WRITE_GRADIENT=gradient_BKhw is not None,
+            WRITE_HARDNESS=hardness_BHW is not None,
+            VOID_HARDNESS_=VOID_HARDNESS,
+            K=tile.classes,
+            Y=tile.rows,
+            X=tile.columns,
+            N=tile.slots,
+            num_warps=tile.warps,
+            maxnreg=tile.registers,
+        )
     return sums_4P
 
 

@@ -10,9 +10,11 @@ rows, 1/15 of the columns at stride 8) and no memory.
 Shapes: h x w logits, H x W full size.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -149,6 +151,11 @@ class Layout(NamedTuple):
         """The numbers that every kernel takes first, after its tensors."""
         _, num_classes, height, width = self.logits.shape
         return (num_classes, height, width, *self.size, *self.logits.stride(), *self.axes[0], *self.axes[1])
+
+
+def on_device(tensor: Tensor) -> AbstractContextManager[object]:
+    """Return a context in which kernels start on this tensor's device; the interpreter needs none."""
+    return torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext()
 
 
 def layout_of(logits_BKhw: Tensor, size: tuple[int, int], stride: int, align_corners: bool) -> Layout:

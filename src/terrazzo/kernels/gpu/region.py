@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from terrazzo.kernels.gpu.grid import Layout, layout_of
+from terrazzo.kernels.gpu.grid import Layout, layout_of, on_device
 from terrazzo.kernels.gpu.tile import (
     LOG2_E,
     LOWEST,
@@ -58,25 +58,26 @@ def _launch(
     options: RegionOptions,
 ) -> None:
     tile = layout.tile
-    kernel[layout.grid](
-        layout.logits,
-        target_BHW.contiguous(),
-        first,
-        second,
-        *layout.arguments,
-        tile.own_rows,
-        tile.own_columns,
-        options.ignore_index,
-        FLAT=options.stride == 1,
-        EXACT=options.align_corners or options.stride % 2 == 1,
-        POWER=options.power,
-        K=tile.classes,
-        Y=tile.rows,
-        X=tile.columns,
-        N=tile.slots,
-        num_warps=tile.warps,
-        maxnreg=tile.registers,
-    )
+    with on_device(layout.logits):
+        kernel[layout.grid](
+            layout.logits,
+            target_BHW.contiguous(),
+            first,
+            second,
+            *layout.arguments,
+            tile.own_rows,
+            tile.own_columns,
+            options.ignore_index,
+            FLAT=options.stride == 1,
+            EXACT=options.align_corners or options.stride % 2 == 1,
+            POWER=options.power,
+            K=tile.classes,
+            Y=tile.rows,
+            X=tile.columns,
+            N=tile.slots,
+            num_warps=tile.warps,
+            maxnreg=tile.registers,
+        )
 
 
 @triton.jit
