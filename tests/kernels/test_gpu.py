@@ -29,7 +29,7 @@ needs_triton = pytest.mark.skipif(not (CUDA or INTERPRETED), reason="no CUDA dev
 needs_cuda = pytest.mark.skipif(DEVICE != "cuda", reason="no CUDA device")
 
 # height, width, stride: several programs in each direction, sides that no tile divides
-SIZES = [(9, 14, 4), (21, 50, 8), (7, 70, 2), (1, 1, 4), (40, 70, 32), (11, 40, 3), (20, 34, 16), (9, 40, 1)]
+SIZES = [(9, 14, 4), (17, 36, 8), (5, 35, 2), (1, 1, 4), (33, 35, 32), (7, 13, 3), (17, 20, 16), (5, 40, 1)]
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_cross_entropy__agrees_with_every_option(
 
 
 @needs_triton
-@pytest.mark.parametrize("classes", [1, 2, 8, 19, 300])
+@pytest.mark.parametrize("classes", [1, 2, 8, 19, 70])
 @pytest.mark.parametrize("stride", [1, 8])
 def test_cross_entropy__agrees_for_any_number_of_classes(
     ask: Callable[[str], None], classes: int, stride: int
@@ -144,31 +144,38 @@ def test_region_sums__agree(ask: Callable[[str], None], size: tuple[int, int, in
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("align_corners", [False, True])
 def test_argmax__agrees(ask: Callable[[str], None], size: tuple[int, int, int], align_corners: bool) -> None:
-    logits, _ = example(*size)
-    logits = logits.detach()
-    logits[..., logits.shape[-1] // 2 :] *= torch.tensor([[9.0], [0], [0], [0], [0]], device=DEVICE)[
-        ..., None
-    ]
+    logits = example(*size, classes=4)[0].detach()
+    logits[:, 1:, :, logits.shape[-1] // 2 :] -= 30  # one winner in half of the image
     options: dict[str, Any] = {"stride": size[2], "align_corners": align_corners}
     ask("triton")
     labels = upsample_argmax(logits, size[:2], **options)
-    again, chance = upsample_argmax(logits, size[:2], probability="float16", **options)
-    _, steps = upsample_argmax(logits, size[:2], probability="uint8", **options)
     ask("plain")
-    expected, expected_chance = upsample_argmax(logits.double(), size[:2], probability="float16", **options)
+    assert torch.equal(labels, upsample_argmax(logits.double(), size[:2], **options))
+
+
+@needs_triton
+@pytest.mark.parametrize("size", [(9, 14, 4), (5, 40, 1)], ids=str)
+@pytest.mark.parametrize("probability", ["uint8", "float16"])
+def test_argmax__gives_the_probability_of_the_winner(
+    ask: Callable[[str], None], size: tuple[int, int, int], probability: Any
+) -> None:
+    logits = example(*size)[0].detach()
+    ask("triton")
+    labels, chance = upsample_argmax(logits, size[:2], stride=size[2], probability=probability)
+    ask("plain")
+    expected, p = upsample_argmax(logits.double(), size[:2], stride=size[2], probability=probability)
     assert torch.equal(labels, expected)
-    assert torch.equal(again, expected)
-    torch.testing.assert_close(chance, expected_chance, atol=1e-3, rtol=1e-3)
-    torch.testing.assert_close(steps.float() / 255, expected_chance.float(), atol=3e-3, rtol=0)
+    assert chance.dtype == p.dtype
+    torch.testing.assert_close(chance.float(), p.float(), atol=1 if probability == "uint8" else 1e-3, rtol=0)
 
 
 @needs_triton
 @pytest.mark.parametrize("stride", [1, 4])
 def test_argmax__gives_the_lowest_of_equal_classes(ask: Callable[[str], None], stride: int) -> None:
     ask("triton")
-    logits = torch.zeros(1, 300, 3, 10, device=DEVICE)
+    logits = torch.zeros(1, 300, 2, 2, device=DEVICE)
     logits[:, 260:] = 1
-    labels = upsample_argmax(logits, (3 * stride, 10 * stride), stride=stride)
+    labels = upsample_argmax(logits, (2 * stride, 2 * stride), stride=stride)
     assert labels.dtype == torch.int16
     assert set(labels.flatten().tolist()) == {260}
 
@@ -177,7 +184,7 @@ def test_argmax__gives_the_lowest_of_equal_classes(ask: Callable[[str], None], s
 @pytest.mark.parametrize("stride", [1, 3, 4])
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_kernels__look_at_nothing_under_void(ask: Callable[[str], None], stride: int, value: float) -> None:
-    logits, target = example(8 * stride, 9 * stride, stride)
+    logits, target = example(7 * stride, 4 * stride, stride)
     target[:, : 5 * stride] = -1
     other = logits.detach().clone()
     other[:, :, :3] = value  # rows 3 and 4 of logits are seen by valid pixels, rows 0 to 2 are not
@@ -275,7 +282,18 @@ def test_kernels__in_the_interpreter() -> None:
         pytest.skip("Triton is not installed")
     environment = os.environ | {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+            "-W",
+            "ignore::RuntimeWarning",
+            __file__,
+        ],
         env=environment,
         capture_output=True,
         text=True,
