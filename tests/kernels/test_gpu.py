@@ -300,3 +300,12 @@ def test_kernels__in_the_interpreter() -> None:
         check=False,
     )
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
+
+
+@pytest.mark.skipif(CUDA, reason="there is a CUDA device")
+def test_benchmark__refuses_without_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import kernels_gpu
+
+    monkeypatch.setattr(sys, "argv", ["kernels_gpu"])
+    with pytest.raises(SystemExit, match="measures a CUDA device and found none"):
+        kernels_gpu.main()
