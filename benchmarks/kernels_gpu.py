@@ -74,9 +74,9 @@ def check(logits: Tensor, target: Tensor, stride: int) -> dict[str, float]:
     labels = upsample_argmax(logits, target.shape[1:], stride=stride)
     reached = full.gather(1, labels.long().unsqueeze(1)).squeeze(1)
     facts = {
-        "loss": float((loss - expected).abs() / expected.abs()),
+        "loss": float((loss.detach() - expected.detach()).abs() / expected.detach()),
         "gradient": float((gradient - wanted).norm() / wanted.norm()),
-        "labels_below_maximum": float((full.amax(dim=1) - reached).max()),
+        "labels_below_maximum": float((full.detach().amax(dim=1) - reached.detach()).max()),
     }
     limit = 1e-5 if logits.dtype == torch.float32 else 1e-2  # a gradient is rounded to its logits' type
     if facts["loss"] > 1e-5 or facts["gradient"] > limit or facts["labels_below_maximum"] > 1e-4:
@@ -86,12 +86,12 @@ def check(logits: Tensor, target: Tensor, stride: int) -> dict[str, float]:
 
 def milliseconds(call: Call) -> float:
     """Time one call on the device."""
-    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
     start.record()
     call()
     end.record()
     torch.cuda.synchronize()
-    return start.elapsed_time(end)
+    return float(start.elapsed_time(end))
 
 
 def extra_bytes(call: Call) -> int:

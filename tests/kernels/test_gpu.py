@@ -276,6 +276,42 @@ def test_cross_entropy__agrees_on_large_images(ask: Callable[[str], None], class
     agree(ask, upsample_cross_entropy, logits, target, stride=stride)
 
 
+LOSS_FLAGS = {"SMOOTH": False, "FOCAL": False, "WRITE_HARDNESS": False, "VOID_HARDNESS_": -1.0}
+COMPILED: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "cross_entropy": ("cross_entropy", "_loss_kernel", LOSS_FLAGS | {"WRITE_GRADIENT": True}),
+    "argmax": ("argmax", "_argmax_kernel", {"CHANCE": 1, "U": 4}),
+    "region_sums": ("region", "_sums_kernel", {"POWER": 2}),
+    "region_gradient": ("region", "_gradient_kernel", {"POWER": 1}),
+}
+
+
+@pytest.mark.skipif(INTERPRETED, reason="the interpreter compiles nothing")
+@pytest.mark.parametrize("kernel", COMPILED)
+@pytest.mark.parametrize("flat", [False, True])
+def test_kernels__compile_for_a_device_that_is_not_here(kernel: str, flat: bool) -> None:
+    """The interpreter is more patient than the compiler, for instance with variables that change type."""
+    compiler = pytest.importorskip("triton.compiler", reason="Triton is not installed")
+    backends = pytest.importorskip("triton.backends.compiler")
+    room, name, flags = COMPILED[kernel]
+    function = getattr(triton_room(room), name)
+    sizes = {"K": 8, "Y": 1 if flat else 8, "X": 128 if flat else 32, "N": 128 if flat else 16}
+    known = {"FLAT": flat, "EXACT": not flat} | flags | sizes
+    constants = {key: value for key, value in known.items() if key in function.arg_names}
+    pointers = {"logits": "*bf16", "target": "*u8", "winners": "*u8", "labels": "*u8", "chance": "*fp16"}
+    pointers |= dict.fromkeys(
+        ["weight", "sums", "gradient", "hardness", "parts", "same_parts", "upstream"], "*fp32"
+    )
+    pointers |= dict.fromkeys(["smoothing", "gamma", "bound"], "fp32") | dict.fromkeys(constants, "constexpr")
+    source = compiler.ASTSource(
+        fn=function,
+        signature={key: pointers.get(key, "i32") for key in function.arg_names},
+        constexprs={(function.arg_names.index(key),): value for key, value in constants.items()},
+    )
+    options = {"num_warps": sizes["X"] // 32, "maxnreg": 168, "enable_fp_fusion": True}
+    compiled = compiler.compile(source, target=backends.GPUTarget("cuda", 90, 32), options=options)
+    assert compiled.asm["cubin"]
+
+
 @pytest.mark.skipif(INTERPRETED, reason="this is the interpreter")
 def test_kernels__in_the_interpreter() -> None:
     if triton_room("argmax") is None:

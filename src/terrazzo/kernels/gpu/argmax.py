@@ -58,6 +58,7 @@ def _launch(
             X=tile.columns,
             U=_UNROLLED,
             num_warps=tile.warps,
+            enable_fp_fusion=True,
         )
 
 

@@ -76,6 +76,7 @@ def _launch(
             X=tile.columns,
             N=tile.slots,
             num_warps=tile.warps,
+            enable_fp_fusion=True,
             maxnreg=tile.registers,
         )
 
