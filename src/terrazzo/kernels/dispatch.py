@@ -35,7 +35,9 @@ def room_of(kernel: Kernel, logits_BKhw: Tensor, stride: int) -> Room:
     if logits_BKhw.device.type == "cpu":
         loops = compiled_room(kernel)
         return PLAIN if loops is None else Room("loops", loops)
-    if logits_BKhw.device.type == "cuda" and logits_BKhw[0].numel() * stride**2 < MAX_ELEMENTS:
+    # The Triton kernels use NVIDIA's float32 products and limits of registers.
+    nvidia = logits_BKhw.device.type == "cuda" and torch.version.hip is None
+    if nvidia and logits_BKhw[0].numel() * stride**2 < MAX_ELEMENTS:
         triton = triton_room(kernel)
         return PLAIN if triton is None else Room("triton", triton)
     return PLAIN

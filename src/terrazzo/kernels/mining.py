@@ -43,13 +43,14 @@ def keep_from(hardness_BHW: Tensor, keep: float | tuple[float, int]) -> float:
             probability up to which pixels count, and how many of the hardest count at least. The latter is
             OHEM as it is common for street scenes, with its threshold 0.7 and 1/16 of the crop's pixels.
     """
-    valid = hardness_BHW[hardness_BHW > KEEP_ALL]
+    flat = hardness_BHW.flatten()
+    valid = flat.numel() - int((flat <= KEEP_ALL).sum())
     if isinstance(keep, (tuple, list)):
         probability, least = keep
-        count, bound = min(least, valid.numel()), -math.log(probability)
+        count, bound = min(least, valid), -math.log(probability)
     else:
-        count, bound = max(int(keep * valid.numel()), 1), math.inf
-    if count == 0 or valid.numel() == 0:
+        count, bound = max(int(keep * valid), 1), math.inf
+    if count == 0 or valid == 0:
         return bound
-    hardest = float(torch.kthvalue(valid, valid.numel() - count + 1).values)
-    return min(bound, hardest)
+    # Void lies below all others: nothing need be taken out, which would be a copy.
+    return min(bound, float(torch.kthvalue(flat, flat.numel() - count + 1).values))

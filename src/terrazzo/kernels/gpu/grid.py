@@ -1,7 +1,7 @@
 """Which program works on which pixels, and how large its tile is.
 
 A *cell* is the pixels that lie between the same four logits. A program owns a block of logits; it walks
-through the cells that touch them, a few rows of pixels at a time, with one column of pixels per thread. The
+through the cells that touch them, a tile at a time: a few rows of pixels, one column per thread. The
 cells around the block are worked on by the neighbours too: so every program gathers the whole gradient of
 its own logits, nothing is added up in memory by several programs, and the order of additions is fixed. Next
 to per-tile partial gradients and a second kernel that adds them up this costs some arithmetic (1/8 of the
@@ -10,9 +10,11 @@ rows, 1/15 of the columns at stride 8) and no memory.
 Shapes: h x w logits, H x W full size.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 
@@ -46,10 +48,11 @@ class Tile:
     """Of pixels, taken together; all lie between the same two rows of logits."""
 
     columns: int
-    """Of pixels, one per thread."""
+    """Of pixels, taken together, one per thread."""
 
     slots: int
-    """At least own_columns: the width of the matrix that gathers the gradient, 16 or more for its unit."""
+    """How many logits lie at a tile's columns at the most: the width of the matrix that gathers the gradient,
+    16 or more for its unit."""
 
     own_rows: int
     """Of logits."""
@@ -60,52 +63,60 @@ class Tile:
     @property
     def warps(self) -> int:
         """Of 32 threads."""
-        return max(self.columns // 32, 1)
+        return self.columns // 32
+
+    @property
+    def registers(self) -> int:
+        """The most a thread may hold."""
+        return _REGISTERS
 
 
-# Per thread a tile keeps classes x rows float32 registers of logits, twice while they become gradients, and
-# about 12 x rows for its pixels (maximum, sum, label, factors): (8, 4) is near 112 of the 255 there are, so
-# that four programs of 128 threads fit on a multiprocessor's 65,536. Classes are taken 8 at a time because
-# the gradient's matrix is 2 x 8 = 16 high, its unit's least height, and because K is rounded up to it (19 to
-# 24, 21 to 24, 11 to 16). Beyond 64 classes nothing changes: the loop is longer. Columns: enough that the
-# column of cells shared with the neighbour is a small part; 32 x stride at the most. Shared memory holds the
-# 16 x columns gradients on their way to the matrix unit (8 KB at 128) and the columns x slots shares (8 KB).
-#        stride: rows, columns
-_SHAPES = {1: (1, 128), 2: (2, 64), 4: (4, 64), 8: (4, 128), 16: (4, 128), 32: (4, 256)}
-_CLASSES = 8
-_FEW_CLASSES = 4
-_PROGRAMS = 512
-"""Enough to fill the largest GPU; with fewer the rows a program owns are made fewer."""
+# Chosen from what the compiler reports for compute capability 9.0; not yet measured on a device.
+# A tile is one warp wide: the matrix that gathers the gradient (columns x slots) is held by every warp as a
+# whole, 2 x 16 registers per thread at 32 x 16, and would be four times as large at 128 columns. Classes are
+# taken 8 at a time because the gradients' matrix is 2 x 8 = 16 high, its unit's least height, and because K
+# is rounded up to it (19 to 24, 21 to 24, 11 to 16); for larger K nothing changes, the loop is longer. Per
+# thread classes x rows registers hold the logits while they become gradients, and about 8 x rows the pixels;
+# 168 in all let 12 warps run on a multiprocessor (65,536 / (168 x 32)), with few values put aside. Twice the
+# rows need a third fewer instructions per pixel. Shared memory, 1 KB, only turns the gradients' matrix round.
+# At stride 1 there is nothing to gather: four warps side by side.
+#        stride: rows of a tile
+_ROWS = {1: 1, 2: 2, 4: 4, 8: 8}
+_REGISTERS = 168
+_CLASSES, _COLUMNS, _FLAT_COLUMNS = 8, 32, 128
+_OWN_ROWS, _OWN_TILES = 8, 4
+"""The most a program owns: rows of logits, and tiles side by side (with the cell that it shares)."""
+_PROGRAMS = 2048
+"""Warps that fill the largest GPU; where there would be fewer, each owns less."""
 
 
-def tile_of(
-    num_classes: int, size: tuple[int, int], axes: tuple[Axis, Axis], batch: int, stride: int
-) -> Tile:
-    """Return the tile for K classes and logits of (h, w).
+def tile_of(size: tuple[int, int], axes: tuple[Axis, Axis], batch: int, stride: int) -> Tile:
+    """Return the tile for logits of (h, w).
 
     Args:
-        num_classes: K.
         size: (h, w).
         axes: of the rows and of the columns.
         batch: B.
         stride: pixels per logit.
     """
-    rows, columns = _SHAPES[min(step for step in _SHAPES if step >= min(stride, 32))]
-    while columns < 3 * stride:
-        columns *= 2
-    classes = _FEW_CLASSES if stride == 1 and num_classes <= _FEW_CLASSES else _CLASSES
     if stride == 1:
-        return Tile(classes, rows, columns, columns, 1, columns)
-    horizontal = axes[1]
-    per_cell = -(-horizontal.parts // horizontal.scale)
-    own_columns = max((columns - 1) // per_cell - 1, 1)
-    slots = 16
-    while slots < own_columns:
-        slots *= 2
-    own_rows = 8
-    while own_rows > 2 and batch * -(-size[0] // own_rows) * -(-size[1] // own_columns) < _PROGRAMS:
-        own_rows //= 2
-    return Tile(classes, rows, columns, slots, own_rows, own_columns)
+        return Tile(_CLASSES, 1, _FLAT_COLUMNS, _FLAT_COLUMNS, 1, _FLAT_COLUMNS)
+    rows = _ROWS[max(step for step in _ROWS if step <= stride)]
+    slots = 16 if _COLUMNS // stride + 3 <= 16 else 32
+    own_rows, tiles = _OWN_ROWS, max(_OWN_TILES, stride // 8)
+
+    def own_columns() -> int:
+        return max(tiles * _COLUMNS * axes[1].scale // axes[1].parts - 1, 1)
+
+    def programs() -> int:
+        return batch * -(-size[0] // own_rows) * -(-size[1] // own_columns())
+
+    while programs() < _PROGRAMS and (own_rows > 2 or tiles > max(1, stride // 8)):
+        if own_rows > 2 * tiles or tiles <= max(1, stride // 8):
+            own_rows //= 2
+        else:
+            tiles //= 2
+    return Tile(_CLASSES, rows, _COLUMNS, slots, own_rows, own_columns())
 
 
 class Layout(NamedTuple):
@@ -142,6 +153,11 @@ class Layout(NamedTuple):
         return (num_classes, height, width, *self.size, *self.logits.stride(), *self.axes[0], *self.axes[1])
 
 
+def on_device(tensor: Tensor) -> AbstractContextManager[object]:
+    """Return a context in which kernels start on this tensor's device; the interpreter needs none."""
+    return torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext()
+
+
 def layout_of(logits_BKhw: Tensor, size: tuple[int, int], stride: int, align_corners: bool) -> Layout:
     """Return how kernels see such logits."""
     batch, num_classes, height, width = logits_BKhw.shape
@@ -149,5 +165,5 @@ def layout_of(logits_BKhw: Tensor, size: tuple[int, int], stride: int, align_cor
         height, width, size = 1, height * width, (1, height * width)
         logits_BKhw = logits_BKhw.reshape(batch, num_classes, 1, width)
     axes = axis_of(height, stride, align_corners), axis_of(width, stride, align_corners)
-    tile = tile_of(num_classes, (height, width), axes, batch, stride)
+    tile = tile_of((height, width), axes, batch, stride)
     return Layout(logits_BKhw, size, axes, tile)

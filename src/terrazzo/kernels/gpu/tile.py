@@ -1,6 +1,6 @@
 """From logits to a tile of widened logits, and from its gradient back: what all Triton kernels share.
 
-All logits are times log2(e) from here on, since the GPU's exponential is that of 2.
+Logits come times log2(e) wherever exponentials follow, since the GPU's exponential is that of 2.
 
 Shapes: K classes taken together, Y rows and X columns of pixels, N logits that gather a gradient.
 """
@@ -34,7 +34,10 @@ def place(pixel, count, scale, shift, parts):
 
 
 @triton.jit
-def line(image, k, num_classes, step_k, above, below, left, right, share, used, FLAT: tl.constexpr):
+def line(
+    image, k, num_classes, step_k, above, below, left, right, share, used,
+    FLAT: tl.constexpr, UNIT: tl.constexpr,
+):  # fmt: skip
     """Return, per class and column, the logit at the row above and how it grows to the row below.
 
     Args:
@@ -49,6 +52,7 @@ def line(image, k, num_classes, step_k, above, below, left, right, share, used, 
         share: (X,) the latter's share.
         used: (X,) whether a column is to be read.
         FLAT: whether the logits are at full size: nothing to widen.
+        UNIT: what they are multiplied by, 1 or LOG2_E.
     """
     known = (k < num_classes)[:, None, None]
     at = image + (k * step_k)[:, None, None]
@@ -61,8 +65,8 @@ def line(image, k, num_classes, step_k, above, below, left, right, share, used, 
         low = tl.load(at + (below + left)[None, None, :], mask=mask, other=0.0).to(tl.float32)
         low_right = tl.load(at + (below + right)[None, None, :], mask=mask, other=0.0).to(tl.float32)
         top = top + part * (top_right - top)
-        slope = (low + part * (low_right - low) - top) * LOG2_E
-    return tl.where(known, top * LOG2_E, -float("inf")), slope
+        slope = (low + part * (low_right - low) - top) * UNIT
+    return tl.where(known, top * UNIT, -float("inf")), slope
 
 
 @triton.jit
@@ -90,7 +94,7 @@ def at_class(
     image, k, step_k, above, below, left, right, share, share_row, used,
     FLAT: tl.constexpr, EXACT: tl.constexpr,
 ):  # fmt: skip
-    """Return the (Y, X) logit of each pixel's own class, k (Y, X); the arithmetic of `line` and `along`."""
+    """Return log2(e) times the (Y, X) logit of each pixel's own class, k (Y, X); as `line` and `along` do."""
     at = image + k * step_k
     top = tl.load(at + (above + left)[None, :], mask=used, other=0.0).to(tl.float32)
     slope = tl.zeros_like(top)
@@ -111,19 +115,17 @@ def at_class(
 
 
 @triton.jit
-def shares_of(left, right, share, first, own, N: tl.constexpr):
-    """Return (X, N): what each column of pixels gives to each of the logits first..first + own - 1."""
-    slot = tl.arange(0, N)
-    logit = (first + slot)[None, :]
+def shares_of(left, right, share, first, N: tl.constexpr):
+    """Return (X, N): what each column of pixels gives to each of the logits from `first` on."""
+    logit = (first + tl.arange(0, N))[None, :]
     from_left = tl.where(left[:, None] == logit, 1.0 - share[:, None], 0.0)
-    from_right = tl.where((right[:, None] == logit) & (share[:, None] > 0.0), share[:, None], 0.0)
-    return tl.where((slot < own)[None, :], from_left + from_right, 0.0)
+    return from_left + tl.where((right[:, None] == logit) & (share[:, None] > 0.0), share[:, None], 0.0)
 
 
 @triton.jit
 def give_back(
-    gradient, value, k0, num_classes, height, width, upper, lower, share_row, shares,
-    first_row, own_rows, first_column, own_columns,
+    gradient, value, k0, num_classes, height, width, upper, lower, share_row, shares, first,
+    row0, own_rows, column0, own_columns,
     K: tl.constexpr, X: tl.constexpr, N: tl.constexpr,
 ):  # fmt: skip
     """Add the gradient of a tile to the logits that this program owns; nobody else writes there.
@@ -139,9 +141,10 @@ def give_back(
         lower: row below; the same where there is none.
         share_row: (Y,) the latter's share.
         shares: (X, N) from `shares_of`.
-        first_row: of the logits owned.
+        first: as there.
+        row0: first row of the logits owned.
         own_rows: how many rows are.
-        first_column: of the logits owned.
+        column0: first column of the logits owned.
         own_columns: how many columns are.
         K: classes.
         X: columns of pixels.
@@ -156,10 +159,13 @@ def give_back(
     line_of = tl.arange(0, 2 * K)
     k = k0 + line_of % K
     row = tl.where(line_of < K, upper, lower)
-    mine = (k < num_classes) & (row >= first_row) & (row < first_row + own_rows)
+    mine = (k < num_classes) & (row >= row0) & (row < row0 + own_rows)
     mine = mine & (tl.where(line_of < K, 1, lower - upper) > 0)
-    slot = tl.arange(0, N)
-    column = first_column + slot
-    mask = mine[:, None] & ((slot < own_columns) & (column < width))[None, :]
+    column = first + tl.arange(0, N)
+    mask = (
+        mine[:, None] & ((column >= column0) & (column < tl.minimum(column0 + own_columns, width)))[None, :]
+    )
     at = gradient + (k * height * width + row * width)[:, None] + column[None, :]
     tl.store(at, tl.load(at, mask=mask, other=0.0) + sums, mask=mask)
+    # The next tile adds to what this one wrote.
+    tl.debug_barrier()
