@@ -15,7 +15,9 @@ from terrazzo.datasets.cityscapes import Cityscapes
 from terrazzo.datasets.folder import Folder
 from terrazzo.datasets.kitti_road import KittiRoad
 from terrazzo.datasets.kitti_semantic import KittiSemantic
+from terrazzo.datasets.sbd import Sbd
 from terrazzo.datasets.scenes import Scenes
+from terrazzo.datasets.voc import Voc
 
 DATASETS: dict[str, Callable[..., SegmentationDataset]] = {
     "ade20k": Ade20k,
@@ -24,7 +26,9 @@ DATASETS: dict[str, Callable[..., SegmentationDataset]] = {
     "folder": Folder,
     "kitti-road": KittiRoad,
     "kitti-semantic": KittiSemantic,
+    "sbd": Sbd,
     "scenes": Scenes,
+    "voc": Voc,
 }
 """Dataset kinds by name."""
 
