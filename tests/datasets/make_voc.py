@@ -26,7 +26,7 @@ def palette() -> np.ndarray:
 
 
 def make_voc(root: Path) -> Path:
-    """Write VOC2012 (with SegmentationClassAug; test without masks) and VOC2007; return the devkit's parent."""
+    """Write both years, 2012 with SegmentationClassAug and no masks for test; return the devkit's parent."""
     _year(root / "VOCdevkit" / "VOC2012", SPLITS_2012, with_masks=("train", "val"))
     _year(root / "VOCdevkit" / "VOC2007", SPLITS_2007, with_masks=("train", "val", "test"))
     newer = root / "VOCdevkit" / "VOC2012"

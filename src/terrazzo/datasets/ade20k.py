@@ -9,6 +9,7 @@ Licence: annotations BSD-3-Clause; images for non-commercial research and educat
 Citation: Zhou et al.: Scene Parsing through ADE20K Dataset, CVPR 2017.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from terrazzo.datasets.about import About
 from terrazzo.datasets.ade20k_labels import LABELS
 from terrazzo.datasets.base import PairDataset, check_split, count_notes, refuse_empty, wanted_splits
 from terrazzo.datasets.layouts import Part
-from terrazzo.datasets.pairing import files_by_stem, pair_by_stem
+from terrazzo.datasets.pairing import files_by_stem, pair_by_stem, refuse_names
 
 ABOUT = About(
     name="ade20k",
@@ -38,6 +39,8 @@ ABOUT = About(
 INNER = "ADEChallengeData2016"
 FOLDERS = {"train": ("training", "ADE_train_"), "val": ("validation", "ADE_val_")}
 """Each split's folder, and how its file names begin."""
+
+_NAME = re.compile(r"ADE_(train|val)_\d+")
 
 
 class Ade20k(PairDataset):
@@ -94,5 +97,7 @@ def _part(root: Path, split: str) -> Part | None:
     if (root / "images" / folder).is_dir():
         return Part(root / "images" / folder, root / "annotations" / folder)
     heap = root / "images"
-    stems = tuple(stem for stem in files_by_stem(heap) if stem.startswith(prefix))
+    files = files_by_stem(heap)
+    refuse_names(heap, files, _NAME, "ADE_{train,val}_<number>")
+    stems = tuple(stem for stem in files if stem.startswith(prefix))
     return Part(heap, root / "annotations", stems) if stems else None
