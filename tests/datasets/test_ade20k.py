@@ -52,6 +52,14 @@ def test_ade20k__another_folder(root: Path) -> None:
         Ade20k(root / "ADEChallengeData2016" / "images")
 
 
+def test_ade20k__masks_that_were_shifted_already_are_refused(root: Path) -> None:
+    """Some copies hold 0..149 and 255: read as raw ids, every class would be another one."""
+    path = root / "ADEChallengeData2016" / "annotations" / "validation" / "ADE_val_00000001.png"
+    Image.fromarray(np.full((6, 8), 255, np.uint8)).save(path)
+    with pytest.raises(DataError, match=r"ADE_val_00000001\.png: undeclared id 255.*1\.\.150; void: 0"):
+        Ade20k(root, "val")[0]
+
+
 def test_ade20k__undeclared_ids_and_colour_masks_name_the_file(root: Path) -> None:
     folder = root / "ADEChallengeData2016" / "annotations" / "validation"
     Image.fromarray(np.full((6, 8), 151, np.uint8)).save(folder / "ADE_val_00000001.png")

@@ -102,6 +102,27 @@ def test_camvid__the_original_release(tmp_path: Path, classes: Classes) -> None:
                 assert dataset.labels.names[train_id] == group
 
 
+@pytest.mark.parametrize(
+    ("group", "members"),
+    [
+        ("Sky", "Sky"),
+        ("Building", "Archway Bridge Building Tunnel Wall"),
+        ("Pole", "Column_Pole TrafficCone"),
+        ("Road", "LaneMkgsDriv LaneMkgsNonDriv Road"),
+        ("Pavement", "ParkingBlock RoadShoulder Sidewalk"),
+        ("Tree", "Tree VegetationMisc"),
+        ("SignSymbol", "Misc_Text SignSymbol TrafficLight"),
+        ("Fence", "Fence"),
+        ("Car", "Car OtherMoving SUVPickupTruck Train Truck_Bus"),
+        ("Pedestrian", "Animal CartLuggagePram Child Pedestrian"),
+        ("Bicyclist", "Bicyclist MotorcycleScooter"),
+        ("Unlabelled", "Void"),
+    ],
+)
+def test_camvid_labels__which_of_the_32_are_which_of_the_11(group: str, members: str) -> None:
+    assert sorted(name for name, (_, other) in COLOURS.items() if other == group) == members.split()
+
+
 def test_camvid__lists_decide_in_the_original_release(tmp_path: Path) -> None:
     root = make_camvid(tmp_path)
     (root / "train.txt").write_text("Seq05VD_f00000.png\n")

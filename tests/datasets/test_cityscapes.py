@@ -86,6 +86,8 @@ def test_cityscapes__coarse_and_extra(root: Path) -> None:
     more = Cityscapes(root, "train", quality="coarse", extra=True)
     assert more.ids == (*coarse.ids, "augsburg_000000_000000")
     assert more.notes[1] == "train_extra has 1 images, the published split 19998"
+    val = Cityscapes(root, "val", quality="coarse", extra=True)
+    assert val.ids == Cityscapes(root, "val").ids
     with pytest.raises(RequestError, match="extra = True adds train_extra, which has coarse masks only"):
         Cityscapes(root, "train", extra=True)
 

@@ -107,6 +107,7 @@ def test_voc__augmented_train_leaves_val_out_and_prefers_its_own_masks(
     assert val.ids == ("2007_000033",)
     assert train.pairs[0].mask.parent.name == "SegmentationClass"
     assert train.notes == ("train has 4 images, the published split 10582",)
+    assert val.notes == ("val has 1 images, the published split 1449",)
     assert len(Voc(root, "trainval", aug=aug)) == len(Voc(root, "all", aug=aug)) == 5
     assert set(np.unique(train[2]["mask"])) == {0, 2, 3}
 

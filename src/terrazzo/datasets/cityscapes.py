@@ -2,7 +2,8 @@
 
 Classes: 19, or 7 categories, or road against the rest; see `cityscapes_labels`.
 Files: 2048 x 1024 PNG images; masks as PNG of raw ids, of train ids, or of colours (RGBA).
-Split: train, val and test by city. The masks published for test are placeholders without any label.
+Split: train, val and test by city. The masks published for test are placeholders without any label. One image
+of train_extra, troisdorf_000000_000073, was published all black.
 Group: city and recording, as `frankfurt_000001`. In most cities each labelled frame is a recording of its
 own, in some one recording holds hundreds of frames; `group_by: city` is the cautious choice.
 Licence: the Cityscapes terms of use, non-commercial and without redistribution; needs an account.
