@@ -2,13 +2,19 @@
 
 import shutil
 from pathlib import Path
+from typing import get_args
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from terrazzo.core import DataError
+from terrazzo.core.images import read_mask
 from terrazzo.core.label_files import read_label_map
-from terrazzo.datasets.camvid import LABELS, CamVid, sequence_of
+from terrazzo.datasets.camvid import LABELS, CamVid, published_split, sequence_of
+from terrazzo.datasets.camvid_labels import COLOURS, Classes
 from tests.datasets.conftest import save_pairs
+from tests.datasets.make_camvid import FRAMES, TEST, VAL, make_camvid
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "camvid"
 needs_data = pytest.mark.skipif(
@@ -56,12 +62,96 @@ def test_camvid__another_folder(tmp_path: Path) -> None:
 
 
 def test_camvid__undeclared_ids_are_refused(tutorial_camvid: Path) -> None:
-    import numpy as np
-    from PIL import Image
-
     Image.fromarray(np.full((6, 8), 255, np.uint8)).save(tutorial_camvid / "valannot" / "0016E5_000000.png")
     with pytest.raises(DataError, match=r"0016E5_000000\.png: undeclared id 255 .* void: 11"):
         CamVid(tutorial_camvid, "val")[0]
+
+
+def test_camvid__twelve_classes_of_the_tutorial(tutorial_camvid: Path) -> None:
+    eleven, twelve = CamVid(tutorial_camvid), CamVid(tutorial_camvid, classes=12)
+    assert twelve.labels.names == (*LABELS.names, "Unlabelled")
+    path = twelve.pairs[0].mask
+    Image.fromarray(np.array([[0, 10, 11, 11]] * 6, np.uint8).repeat(2, axis=1)).save(path)
+    assert set(np.unique(twelve[0]["mask"])) == {0, 10, 11}
+    assert set(np.unique(eleven[0]["mask"])) == {0, 10, 255}
+
+
+def test_camvid__32_classes_of_the_tutorial_are_refused(tutorial_camvid: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"32 classes were asked for.*11 classes.*expected the original release"
+    ):
+        CamVid(tutorial_camvid, classes=32)
+
+
+@pytest.mark.parametrize("classes", [11, 12, 32])
+def test_camvid__the_original_release(tmp_path: Path, classes: Classes) -> None:
+    root = make_camvid(tmp_path)
+    dataset = CamVid(root, "all", classes=classes)
+    assert set(CamVid(root, "val", classes=classes).ids) == VAL
+    assert set(CamVid(root, "test", classes=classes).ids) == TEST
+    assert len(dataset) == len(FRAMES)
+    for sample, pair in zip(dataset, dataset.pairs, strict=True):
+        assert pair.mask.name == f"{pair.id}_L.png"
+        for name, (rgb, group) in COLOURS.items():
+            (train_id,) = np.unique(sample["mask"][(read_mask(pair.mask) == rgb).all(axis=2)])
+            if classes == 32:
+                assert dataset.labels.names[train_id] == name
+            elif (classes, name) == (11, "Void"):
+                assert train_id == 255
+            else:
+                assert dataset.labels.names[train_id] == group
+
+
+@pytest.mark.parametrize(
+    ("group", "members"),
+    [
+        ("Sky", "Sky"),
+        ("Building", "Archway Bridge Building Tunnel Wall"),
+        ("Pole", "Column_Pole TrafficCone"),
+        ("Road", "LaneMkgsDriv LaneMkgsNonDriv Road"),
+        ("Pavement", "ParkingBlock RoadShoulder Sidewalk"),
+        ("Tree", "Tree VegetationMisc"),
+        ("SignSymbol", "Misc_Text SignSymbol TrafficLight"),
+        ("Fence", "Fence"),
+        ("Car", "Car OtherMoving SUVPickupTruck Train Truck_Bus"),
+        ("Pedestrian", "Animal CartLuggagePram Child Pedestrian"),
+        ("Bicyclist", "Bicyclist MotorcycleScooter"),
+        ("Unlabelled", "Void"),
+    ],
+)
+def test_camvid_labels__which_of_the_32_are_which_of_the_11(group: str, members: str) -> None:
+    assert sorted(name for name, (_, other) in COLOURS.items() if other == group) == members.split()
+
+
+def test_camvid__lists_decide_in_the_original_release(tmp_path: Path) -> None:
+    root = make_camvid(tmp_path)
+    (root / "train.txt").write_text("Seq05VD_f00000.png\n")
+    assert CamVid(root, classes=32).ids == ("Seq05VD_f00000",)
+    with pytest.raises(DataError, match=r"'val' of .* is empty.*Found: train 1"):
+        CamVid(root, "val")
+
+
+def test_camvid__a_foreign_name_in_the_original_release(tmp_path: Path) -> None:
+    root = make_camvid(tmp_path)
+    Image.new("RGB", (8, 6)).save(root / "701_StillsRaw_full" / "holiday.png")
+    with pytest.raises(DataError, match=r"names other than <video>_<number>.*\n    holiday"):
+        CamVid(root)
+
+
+def test_camvid__split_folders_with_colour_masks(tmp_path: Path) -> None:
+    root = make_camvid(tmp_path)
+    (root / "701_StillsRaw_full").rename(root / "train")
+    (root / "LabeledApproved_full").rename(root / "train_labels")
+    assert len(CamVid(root, classes=32)) == len(FRAMES)
+
+
+def test_camvid__an_undeclared_colour_names_the_file(tmp_path: Path) -> None:
+    root = make_camvid(tmp_path)
+    path = root / "LabeledApproved_full" / "0016E5_07959_L.png"
+    Image.new("RGB", (8, 6), (1, 2, 3)).save(path)
+    for classes in get_args(Classes):
+        with pytest.raises(DataError, match=r"0016E5_07959_L\.png: undeclared colour \(1, 2, 3\)"):
+            CamVid(root, "val", classes=classes)[0]
 
 
 @pytest.mark.parametrize(
@@ -81,5 +171,7 @@ def test_camvid__the_real_copy() -> None:
     assert set(train.groups) == {"0001TP", "0006R0", "0016E5"}
     assert set(val.groups) == {"0016E5"}
     assert train[0]["image"].shape == (360, 480, 3)
+    for dataset in (train, val):
+        assert {published_split(name) for name in dataset.ids} == {dataset.split}
     with pytest.raises(DataError, match="Found: train 367, val 101"):
         CamVid(SHARED, "test")

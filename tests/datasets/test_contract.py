@@ -1,8 +1,10 @@
-"""What every dataset keeps to. A new kind is one more entry in `BUILDERS`."""
+"""What every dataset keeps to. A new kind is one more entry in `CASES`."""
 
 import multiprocessing
 import pickle
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -10,24 +12,83 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from terrazzo.core import RequestError, Sample
+from terrazzo.core import DataError, RequestError, Sample
 from terrazzo.datasets import DATASETS, SegmentationDataset, build_dataset
+from terrazzo.datasets.about import About
+from tests.datasets.conftest import genuine, link_genuine_voc, make_heap, make_tutorial_camvid
+from tests.datasets.make_ade20k import make_ade20k
+from tests.datasets.make_camvid import make_camvid
+from tests.datasets.make_cityscapes import make_cityscapes
+from tests.datasets.make_kitti import make_kitti_road, make_kitti_semantic
+from tests.datasets.make_voc import make_sbd, make_voc
 
 Build = Callable[..., SegmentationDataset]
 
 
-@pytest.fixture(params=sorted(DATASETS))
-def build(request: pytest.FixtureRequest, heap: Path, tutorial_camvid: Path) -> Build:
-    """A function that builds a small dataset of each kind; it takes a split and further options."""
-    roots = {"folder": heap, "camvid": tutorial_camvid}
-    kind = request.param
+@dataclass(frozen=True)
+class Case:
+    """How the fake of one kind is made and opened."""
 
-    def make(split: str = "train", **options: object) -> SegmentationDataset:
-        if kind == "scenes":
-            options = {"size": (48, 64), "count": 4} | options
-        return build_dataset(kind, root=roots.get(kind), split=split, **options)
+    make: Callable[[Path], Path] | None = None
+    """Writes the fake into a folder and returns the root to open; None where there is nothing to write."""
 
-    return make
+    options: dict[str, object] = field(default_factory=dict)
+    splits: tuple[str, ...] = ("train", "val", "test")
+    """The splits that it has; they make up `all`. The first is what the tests open."""
+
+    sample: str | None = None
+    """A folder of genuine samples that the case needs, beside this checkout; skipped where it is not."""
+
+
+CASES = {
+    "ade20k": Case(make_ade20k, splits=("train", "val")),
+    "ade20k, genuine": Case(splits=("val",), sample="ade20k/sampleData"),
+    "camvid": Case(make_tutorial_camvid),
+    "camvid, 12 classes": Case(make_tutorial_camvid, {"classes": 12}),
+    "camvid, 32 colours": Case(make_camvid, {"classes": 32}),
+    "cityscapes": Case(make_cityscapes),
+    "cityscapes, coarse": Case(make_cityscapes, {"quality": "coarse", "extra": True}, ("train", "val")),
+    "cityscapes, colour": Case(make_cityscapes, {"masks": "color", "task": "road"}),
+    "cityscapes, genuine": Case(None, {"masks": "labelTrainIds"}, ("train", "val"), "cityscapes"),
+    "folder": Case(make_heap),
+    "kitti-road": Case(make_kitti_road, splits=("train", "val")),
+    "kitti-road, genuine": Case(splits=("train",), sample="kitti_road"),
+    "kitti-road, lane": Case(make_kitti_road, {"task": "lane"}, ("train", "val")),
+    "kitti-semantic": Case(make_kitti_semantic, {"fractions": (0.5, 0.25, 0.25)}),
+    "sbd": Case(make_sbd, splits=("train", "val")),
+    "scenes": Case(options={"size": (48, 64), "count": 4}),
+    "voc": Case(make_voc, splits=("train", "val")),
+    "voc, 2007": Case(make_voc, {"year": 2007}),
+    "voc, genuine": Case(link_genuine_voc, splits=("train", "val"), sample="voc2012"),
+    "voc, augmented": Case(make_voc, {"aug": "SegmentationClassAug"}, ("train", "val")),
+}
+"""A name is a kind, or a kind and what is special of this case."""
+
+
+@pytest.fixture(params=sorted(CASES))
+def case(request: pytest.FixtureRequest) -> str:
+    """The name of one case."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def build(case: str, tmp_path: Path) -> Build:
+    """A function that builds the small dataset of a case; it takes a split and further options."""
+    chosen = CASES[case]
+    root = genuine(chosen.sample) if chosen.sample else None
+    if chosen.make is not None:
+        root = chosen.make(tmp_path / "fake")
+
+    def build_case(split: str = chosen.splits[0], **options: object) -> SegmentationDataset:
+        return build_dataset(kind_of(case), root=root, split=split, **(chosen.options | options))
+
+    return build_case
+
+
+def kind_of(case: str) -> str:
+    """Return the kind of a case."""
+    return case.partition(",")[0]
 
 
 def same(one: Sample, other: Sample) -> bool:
@@ -43,7 +104,7 @@ class TestContract:
     def test_facts(self, build: Build) -> None:
         dataset = build()
         assert dataset.kind in DATASETS
-        assert dataset.split == "train"
+        assert dataset.split in ("train", "val")
         assert len(dataset) == len(dataset.ids) == len(dataset.groups) > 0
         assert len(set(dataset.ids)) == len(dataset)
         assert isinstance(dataset.notes, tuple)
@@ -92,17 +153,22 @@ class TestContract:
         assert same(again[0], first)
         assert again.fingerprint == dataset.fingerprint
 
-    def test_splits_are_disjoint_and_all_is_their_sum(self, build: Build) -> None:
-        splits = [build(split) for split in ("train", "val", "test")]
+    def test_splits_are_disjoint_and_all_is_their_sum(self, build: Build, case: str) -> None:
+        splits = [build(split) for split in CASES[case].splits]
         ids = [i for dataset in splits for i in dataset.ids]
         assert len(set(ids)) == len(ids)
         whole = build("all")
         assert list(whole.ids) == ids
-        assert same(whole[len(ids) - 1], splits[2][len(splits[2]) - 1])
+        assert same(whole[len(ids) - 1], splits[-1][-1])
+
+    def test_a_split_that_is_not_there(self, build: Build, case: str) -> None:
+        for split in {"train", "val", "test"} - {*CASES[case].splits}:
+            with pytest.raises(DataError, match=f"The split '{split}' of .* is empty"):
+                build(split)
 
     def test_fingerprint(self, build: Build) -> None:
         assert build().fingerprint == build().fingerprint
-        assert build().fingerprint != build("val").fingerprint
+        assert build().fingerprint != build("all").fingerprint
         assert len(build().fingerprint) == 12
 
     def test_unknown_split(self, build: Build) -> None:
@@ -112,6 +178,31 @@ class TestContract:
     def test_unknown_option(self, build: Build) -> None:
         with pytest.raises(RequestError, match="has no option 'cahce': did you mean 'cache'"):
             build(cahce=True)
+
+
+def test_every_kind_has_a_case() -> None:
+    assert {kind_of(case) for case in CASES} == set(DATASETS)
+
+
+def abouts() -> dict[str, About]:
+    """Return what each kind's file says of it; the built-in and a person's own have nothing to say."""
+    found = {}
+    for kind in sorted(DATASETS):
+        module = sys.modules[DATASETS[kind].__module__]
+        if hasattr(module, "ABOUT"):
+            found[kind] = module.ABOUT
+    return found
+
+
+@pytest.mark.parametrize("kind", sorted(abouts()))
+def test_about(kind: str) -> None:
+    about = abouts()[kind]
+    assert about.name == kind
+    assert about.homepage.startswith("http")
+    assert all(count > 0 for count in about.splits.values())
+    assert about.layout
+    further = getattr(DATASETS[kind], "further_splits", ())
+    assert set(about.splits) <= {"train", "val", "test", "all", *further}
 
 
 @pytest.mark.parametrize("kind", ["camvid", "scenes"])

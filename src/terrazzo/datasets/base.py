@@ -7,7 +7,7 @@ still raw). This base encodes masks, checks what came, and keeps decoded samples
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,7 +30,10 @@ class SegmentationDataset(ABC):
     """The name in `DATASETS`."""
 
     known_labels: ClassVar[LabelMap | None] = None
-    """The label map, where every dataset of this kind has the same."""
+    """The label map that every dataset of this kind has, unless options choose other classes."""
+
+    further_splits: ClassVar[tuple[str, ...]] = ()
+    """Splits that this kind has beyond `SPLITS`; they overlap with those and are no part of `all`."""
 
     notes: tuple[str, ...] = ()
     """What a person should know of this data but need not fix; goes into the protocol of a score."""
@@ -145,13 +148,13 @@ class PairDataset(SegmentationDataset):
         return read_image(pair.image), read_mask(pair.mask), str(pair.mask)
 
 
-def check_split(split: str) -> None:
-    """Refuse a split that nobody knows.
+def check_split(split: str, further: Sequence[str] = ()) -> None:
+    """Refuse a split that nobody knows; `further` are those of a kind beyond the usual.
 
     Raises:
-        RequestError: it is not train, val, test or all.
+        RequestError: it is not train, val, test, all or one of the further ones.
     """
-    known = (*SPLITS, "all")
+    known = (*SPLITS, *further, "all")
     if split not in known:
         match = closest(split, known)
         hint = f"did you mean {match!r}? " if match else ""
@@ -161,6 +164,23 @@ def check_split(split: str) -> None:
 def wanted_splits(split: str) -> tuple[str, ...]:
     """Return the splits that a name stands for: itself, or all three."""
     return SPLITS if split == "all" else (split,)
+
+
+def count_notes(
+    names: Iterable[str], counts: Mapping[str, int], published: Mapping[str, int]
+) -> tuple[str, ...]:
+    """Return a note for each split that has another number of images than was published.
+
+    Args:
+        names: the splits asked for.
+        counts: how many images each split has here; 0 where it is left out.
+        published: how many it should have; a split that is left out is not compared.
+    """
+    return tuple(
+        f"{name} has {counts.get(name, 0)} images, the published split {published[name]}"
+        for name in names
+        if name in published and counts.get(name, 0) != published[name]
+    )
 
 
 def refuse_empty(split: str, root: Path, counts: dict[str, int], advice: str = "") -> None:

@@ -8,15 +8,27 @@ from typing import Any
 from terrazzo.core.errors import ConfigError, RequestError, unknown_name
 from terrazzo.core.labels import LabelMap
 from terrazzo.core.options import checked_options
+from terrazzo.datasets.ade20k import Ade20k
 from terrazzo.datasets.base import SegmentationDataset, check_split
 from terrazzo.datasets.camvid import CamVid
+from terrazzo.datasets.cityscapes import Cityscapes
 from terrazzo.datasets.folder import Folder
+from terrazzo.datasets.kitti_road import KittiRoad
+from terrazzo.datasets.kitti_semantic import KittiSemantic
+from terrazzo.datasets.sbd import Sbd
 from terrazzo.datasets.scenes import Scenes
+from terrazzo.datasets.voc import Voc
 
 DATASETS: dict[str, Callable[..., SegmentationDataset]] = {
+    "ade20k": Ade20k,
     "camvid": CamVid,
+    "cityscapes": Cityscapes,
     "folder": Folder,
+    "kitti-road": KittiRoad,
+    "kitti-semantic": KittiSemantic,
+    "sbd": Sbd,
     "scenes": Scenes,
+    "voc": Voc,
 }
 """Dataset kinds by name."""
 
@@ -39,7 +51,7 @@ def build_dataset(
     """
     if kind not in DATASETS:
         raise unknown_name("dataset kind", kind, DATASETS)
-    check_split(split)
+    check_split(split, getattr(DATASETS[kind], "further_splits", ()))
     place: dict[str, str | Path] = {}
     if "root" in inspect.signature(DATASETS[kind]).parameters:
         if root is None:

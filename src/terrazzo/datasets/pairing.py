@@ -4,7 +4,8 @@ Whatever is wrong with any pair is collected and said at once, so that one look 
 Only headers are read here; a file damaged further inside is reported when it is read.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -78,6 +79,30 @@ def pair_by_stem(
         DataError: every missing, extra, double, unreadable or differently sized file, together.
     """
     image_files, mask_files = files_by_stem(images), files_by_stem(masks)
+    where = f"{images} and {masks}"
+    return pair_files(image_files, mask_files, where=where, only=only, mask_suffix=mask_suffix)
+
+
+def pair_files(
+    image_files: Mapping[str, Sequence[Path]],
+    mask_files: Mapping[str, Sequence[Path]],
+    *,
+    where: str,
+    only: Iterable[str] | None = None,
+    mask_suffix: str = "",
+) -> list[Pair]:
+    """Pair files that have been found and named already, for data that do not lie in two flat folders.
+
+    Args:
+        image_files: the image files of each id; more than one is a problem.
+        mask_files: the mask files by id, `mask_suffix` included.
+        where: what the message calls the place.
+        only: as in `pair_by_stem`.
+        mask_suffix: as in `pair_by_stem`.
+
+    Raises:
+        DataError: as `pair_by_stem`.
+    """
     problems = Problems()
     wanted = sorted(image_files if only is None else set(only))
     pairs = []
@@ -90,8 +115,27 @@ def pair_by_stem(
         for stem in sorted(set(mask_files) - {stem + mask_suffix for stem in image_files}):
             problems.add("no image for the mask", mask_files[stem][0].name)
     hint = "" if pairs else _suffix_hint(image_files, mask_files)
-    problems.raise_if_any(f"{images} and {masks}{hint}", len(wanted))
+    problems.raise_if_any(where + hint, len(wanted))
     return pairs
+
+
+def refuse_names(folder: Path, names: Iterable[str], pattern: re.Pattern[str], expected: str) -> None:
+    """Refuse file names that a published dataset does not have: passing them over would lose data silently.
+
+    Args:
+        folder: where they are, for the message.
+        names: without ending.
+        pattern: fits a whole name.
+        expected: the pattern as a person writes it.
+
+    Raises:
+        DataError: some name does not fit.
+    """
+    names, problems = list(names), Problems()
+    for name in names:
+        if pattern.fullmatch(name) is None:
+            problems.add(f"names other than {expected}", name)
+    problems.raise_if_any(str(folder), len(names))
 
 
 def _one_pair(stem: str, found: tuple[Sequence[Path], Sequence[Path]], problems: Problems) -> Pair | None:
@@ -120,7 +164,7 @@ def _header_is_fine(pair: Pair, problems: Problems) -> bool:
     return image == mask
 
 
-def _suffix_hint(images: dict[str, list[Path]], masks: dict[str, list[Path]]) -> str:
+def _suffix_hint(images: Mapping[str, Sequence[Path]], masks: Mapping[str, Sequence[Path]]) -> str:
     """Notice the habit of naming the mask of `a` `a_mask`."""
     for stem in images:
         tails = {name.removeprefix(stem) for name in masks if name.startswith(stem) and name != stem}
