@@ -10,13 +10,31 @@ from terrazzo.core.labels import LabelMap
 from terrazzo.core.options import checked_options
 from terrazzo.datasets.base import SegmentationDataset, check_split
 from terrazzo.datasets.camvid import CamVid
+from terrazzo.datasets.coco_panoptic import CocoPanoptic
+from terrazzo.datasets.coco_polygons import CocoPolygons
+from terrazzo.datasets.coco_stuff import CocoStuff
+from terrazzo.datasets.cvat import Cvat
+from terrazzo.datasets.cvat_masks import CvatMasks
 from terrazzo.datasets.folder import Folder
+from terrazzo.datasets.isbi_membrane import IsbiMembrane
+from terrazzo.datasets.label_studio import LabelStudio
+from terrazzo.datasets.labelme import LabelMe
 from terrazzo.datasets.scenes import Scenes
+from terrazzo.datasets.stanford_2d3ds import Stanford2D3DS
 
 DATASETS: dict[str, Callable[..., SegmentationDataset]] = {
     "camvid": CamVid,
+    "coco-panoptic": CocoPanoptic,
+    "coco-polygons": CocoPolygons,
+    "coco-stuff": CocoStuff,
+    "cvat": Cvat,
+    "cvat-masks": CvatMasks,
     "folder": Folder,
+    "isbi-membrane": IsbiMembrane,
+    "label-studio": LabelStudio,
+    "labelme": LabelMe,
     "scenes": Scenes,
+    "stanford-2d3ds": Stanford2D3DS,
 }
 """Dataset kinds by name."""
 
