@@ -49,7 +49,8 @@ def find_sources(root: Path, kind: str, year: int | None = None) -> list[Source]
         found = [source for source in found if source.token.endswith(str(year))]
     if not found:
         raise DataError(
-            f"{root}: no annotations{f' of {year}' if year else ''}. Expected annotations/{kind}_train2017.json and "
+            f"{root}: no annotations{f' of {year}' if year else ''}. Expected "
+            f"annotations/{kind}_train2017.json and "
             f"{kind}_val2017.json (or another split or tool's name); give the folder that holds annotations/."
         )
     splits = [source.split for source in found]

@@ -7,7 +7,7 @@ Format: segment id = R + 256 G + 256^2 B of the PNG; 0 is void. `segments_info` 
 A segment of the PNG that the JSON does not have is an error, and so is one of the JSON without a pixel.
 Crowds are of their class.
 
-Split: panoptic_{train,val}{year}.json with a folder of PNGs of that name. Group: none, images are independent.
+Split: panoptic_{train,val}{year}.json with a folder of PNGs of that name. Group: none: images are alone.
 
 Licence: annotations CC BY 4.0; the images have Flickr's terms. Citation: Kirillov, He, Girshick, Rother,
 Dollar: Panoptic Segmentation, CVPR 2019; Lin et al.: Microsoft COCO, ECCV 2014.
@@ -98,13 +98,15 @@ class CocoPanoptic(PairDataset):
             number = annotation.get("image_id")
             if number not in files:
                 raise DataError(
-                    f"{source.json}: {annotation.get('file_name')} is of image {number!r}, which the file does not list."
+                    f"{source.json}: {annotation.get('file_name')} is of image {number!r}, which the file "
+                    "does not list."
                 )
             segments = {int(s["id"]): int(s["category_id"]) for s in annotation["segments_info"]}
             wrong = sorted(set(segments.values()) - known)
             if wrong:
                 raise DataError(
-                    f"{source.json}: {annotation['file_name']} has a segment of category {wrong[0]}, which the "
+                    f"{source.json}: {annotation['file_name']} has a segment of category {wrong[0]}, which "
+                    "the "
                     "file does not list. Add it to its categories, or repair the segment."
                 )
             mask = folder / str(annotation["file_name"])
@@ -123,7 +125,8 @@ class CocoPanoptic(PairDataset):
             pixels = int((ids == unknown[0]).sum())
             raise DataError(
                 f"{source}: segment {unknown[0]} ({pixels} pixels) is not in the JSON, nor are "
-                f"{len(unknown) - 1} others; expected every segment in segments_info. Do PNG and JSON belong together?"
+                f"{len(unknown) - 1} others; expected every segment in segments_info. Do PNG and JSON belong "
+                "together?"
             )
         missing = sorted(set(segments) - set(found.tolist()))
         if missing:

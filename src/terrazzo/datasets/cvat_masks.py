@@ -1,7 +1,7 @@
 """`cvat-masks`: CVAT's export "Segmentation mask 1.1": painted PNGs and labelmap.txt.
 
-Classes: the lines of labelmap.txt in their order, `label:red,green,blue:parts:actions`. Pascal VOC's own labels
-come without the file; then it must be added. `void` names those that count for nothing.
+Classes: the lines of labelmap.txt in their order, `label:red,green,blue:parts:actions`. Tasks with Pascal VOC's
+labels come without the file; then it must be added. `void` names those that count for nothing.
 
 Format: SegmentationClass/a.png, RGB, or palette: then the colours of the palette count, not the indices.
 SegmentationObject/ holds instances and is not read. JPEGImages/ is there if images were exported, too.
@@ -82,7 +82,8 @@ class CvatMasks(PairDataset):
         images = next((p for p in (root / "JPEGImages", root / "images") if p.is_dir()), root / "JPEGImages")
         if not masks.is_dir() or not images.is_dir():
             raise DataError(
-                f"{root}: expected SegmentationClass/ and JPEGImages/ (or images/) of the export 'Segmentation mask "
+                f"{root}: expected SegmentationClass/ and JPEGImages/ (or images/) of the export "
+                "'Segmentation mask "
                 "1.1'. Export with 'save images', or put the images into JPEGImages/."
             )
         labels = read_labelmap(root / "labelmap.txt", void)

@@ -61,7 +61,8 @@ def divide(
     if None in splits:
         place = splits.index(None)
         raise DataError(
-            f"{root}: {groups[place]} is in the split {names[place]!r}, others in {sorted(filter(None, splits))[0]!r}; "
+            f"{root}: {groups[place]} is in the split {names[place]!r}, others in "
+            f"{sorted(filter(None, splits))[0]!r}; "
             "expected train, val or test for all. Assign it in the annotation tool and export again."
         )
     return {s: tuple(i for i, split in enumerate(splits) if split == s) for s in SPLITS}, ()

@@ -122,7 +122,8 @@ def _stack(root: Path) -> Slices:
     volume, labels = read_image(root / "train-volume.tif"), read_image(root / "train-labels.tif")
     if volume.shape != labels.shape:
         raise DataError(
-            f"{root}: train-volume.tif is {volume.shape}, train-labels.tif {labels.shape} (height, width, pages); "
+            f"{root}: train-volume.tif is {volume.shape}, train-labels.tif {labels.shape} (height, width, "
+            "pages); "
             "expected one shape. Download both again."
         )
     pages = range(volume.shape[2])
@@ -138,7 +139,8 @@ def _pairs(root: Path) -> Slices:
             pairs.sort(key=lambda pair: (len(pair.id), pair.id))  # 2 before 10: the order of the slices
             return [p.id for p in pairs], [p.image for p in pairs], [read_mask(p.mask) for p in pairs]
     raise DataError(
-        f"{root}: no ISBI membrane data here. Expected train-volume.tif and train-labels.tif, or train/images and "
+        f"{root}: no ISBI membrane data here. Expected train-volume.tif and train-labels.tif, or "
+        "train/images and "
         "train/masks (or image and label); give the folder that holds them."
     )
 
@@ -158,7 +160,8 @@ def _as_ids(raw: list[NDArray[Any]], membrane: int | None, root: Path) -> list[N
     share = float(np.mean([mask.mean() for mask in masks]))
     if membrane is None and share > 0.5:
         raise DataError(
-            f"{root}: {100 * share:.0f} % of the pixels would be membrane, where 22 % are published: this copy seems "
+            f"{root}: {100 * share:.0f} % of the pixels would be membrane, where 22 % are published: this "
+            "copy seems "
             f"turned around. Say which value is membrane: membrane={values[0] if value else values[1]}."
         )
     return masks

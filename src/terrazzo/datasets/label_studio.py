@@ -145,7 +145,8 @@ class LabelStudio(DrawnDataset):
         given = [a for a in task.get("annotations", ()) if not a.get("was_cancelled")]
         if len(given) > 1 and self.annotation == "only":
             raise DataError(
-                f"{path}, task {task.get('id')}: {len(given)} annotations; expected one. Delete the others there, or "
+                f"{path}, task {task.get('id')}: {len(given)} annotations; expected one. Delete the others "
+                "there, or "
                 "choose with the option annotation=first or annotation=last."
             )
         return given[0 if self.annotation == "first" else -1] if given else None
@@ -177,7 +178,8 @@ def _picture(root: Path, path: Path, task: dict[str, Any], shapes: list[Any]) ->
     source = f"{path}, task {task.get('id')}"
     if len(sizes) > 1 or any(isinstance(s, dict) and s.get("image_rotation") for s in shapes):
         raise DataError(
-            f"{source}: results for {len(sizes)} sizes or a turned image; expected one, upright. Save the image as it is to be seen."
+            f"{source}: results for {len(sizes)} sizes or a turned image; expected one, upright. Save the "
+            "image as it is to be seen."
         )
     image = _find(root, address)
     return Picture(image.stem, image, source, next(iter(sizes), None), None, tuple(shapes))

@@ -1,6 +1,6 @@
 """`labelme`: the JSON files that LabelMe writes beside the images.
 
-Classes: the labels that were drawn, or those of `classes` (a labels.txt as LabelMe has it, or a classes.json);
+Classes: the labels that were drawn, or those of `classes` (LabelMe's labels.txt, or a classes.json);
 `__ignore__` is void, `_background_` or `background` is what nobody drew on.
 
 Format: `a.json` beside `a.jpg`: imagePath, imageHeight, imageWidth, and shapes with label, shape_type and
@@ -68,7 +68,8 @@ class LabelMe(DrawnDataset):
                 )
         if not pictures:
             raise DataError(
-                f"{root}: no LabelMe annotation. Expected JSON files beside the images, also in train/, val/ and test/."
+                f"{root}: no LabelMe annotation. Expected JSON files beside the images, also in train/, val/ "
+                "and test/."
             )
         return Survey(tuple(pictures), tuple(sorted(names)), {}, tuple(notes))
 

@@ -1,4 +1,4 @@
-"""Annotation tools write names, masks hold ids: which name is which class, which is void, and what is undrawn.
+"""Annotation tools write names, masks hold ids: which name is which class, which is void, what is undrawn.
 
 Without a list of classes they are the names that occur, sorted, after the background. A name that a list of
 classes lacks is an error, so a typing slip of an annotator is no new class and no lost pixel.
@@ -6,6 +6,7 @@ classes lacks is an error, so a typing slip of an annotator is no new class and 
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from terrazzo.core.errors import ConfigError, DataError, did_you_mean
@@ -115,10 +116,8 @@ def unlike_colors(names: Sequence[str], colors: Mapping[str, RGB]) -> list[RGB]:
     chosen: list[RGB] = []
     for position, name in enumerate(names):
         color = colors.get(name) or spread_color(position)
-        while color in chosen:
-            position += len(names)
-            color = spread_color(position)
-        chosen.append(color)
+        others = (spread_color(position + turn * len(names)) for turn in count(1))
+        chosen.append(color if color not in chosen else next(c for c in others if c not in chosen))
     return chosen
 
 

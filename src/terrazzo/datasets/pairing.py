@@ -98,7 +98,7 @@ def check_pairs(pairs: Sequence[Pair], where: Path) -> None:
     """Refuse pairs that were put together elsewhere and do not fit.
 
     Raises:
-        DataError: every missing, unreadable or differently sized file and every id that comes twice, together.
+        DataError: every missing, unreadable or differently sized file and every id given twice, together.
     """
     problems, seen = Problems(), set[str]()
     for pair in pairs:

@@ -57,7 +57,8 @@ def ring_of(points: Any, source: str) -> Ring:
         flat = np.empty(0)
     if len(flat) < 6 or len(flat) % 2 or not np.isfinite(flat).all():
         raise DataError(
-            f"{source}: a polygon of {str(points)[:80]}; expected three or more points, each x and y in pixels. "
+            f"{source}: a polygon of {str(points)[:80]}; expected three or more points, each x and y in "
+            "pixels. "
             "Draw it again, or delete it."
         )
     return flat.reshape(-1, 2)
@@ -164,7 +165,8 @@ def _box(points: Ring, size: tuple[int, int]) -> tuple[int, int, int, int]:
 
 
 def _crossings(ring: Ring, top: int, bottom: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return where the ring crosses the middles of rows: the row, and the first column beyond the crossing."""
+    """Return where the ring crosses the middles of rows: the row, and the first column beyond the "
+    "crossing."""
     start, end = ring, np.roll(ring, -1, axis=0)
     down = (start[:, 1] < end[:, 1])[:, None]
     upper, lower = np.where(down, start, end), np.where(down, end, start)  # an edge is the same both ways

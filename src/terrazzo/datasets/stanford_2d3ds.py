@@ -112,7 +112,8 @@ class Stanford2D3DS(PairDataset):
         found = {area: root / f"area_{area}" / folder for area in AREAS}
         if not any(path.is_dir() for path in found.values()):
             raise DataError(
-                f"{root}: no Stanford 2D-3D-S here. Expected area_1/{folder}/rgb and area_1/{folder}/semantic, or another "
+                f"{root}: no Stanford 2D-3D-S here. Expected area_1/{folder}/rgb and "
+                f"area_1/{folder}/semantic, or another "
                 "of the areas; give the folder that holds them."
             )
         self._table = _instance_table(_labels_file(root))
@@ -144,8 +145,10 @@ class Stanford2D3DS(PairDataset):
         if wrong.any():
             row, column = (int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
             raise DataError(
-                f"{source}: instance {int(numbers[row, column])} at row {row}, column {column} ({int(wrong.sum())} "
-                f"such pixels); expected 0..{len(self._table) - 2} or {MISSING} (missing). Is this semantic/, "
+                f"{source}: instance {int(numbers[row, column])} at row {row}, column {column} "
+                f"({int(wrong.sum())} "
+                f"such pixels); expected 0..{len(self._table) - 2} or {MISSING} (missing). Is this "
+                "semantic/, "
                 "not semantic_pretty/, and semantic_labels.json of the same release?"
             )
         return ids
@@ -164,7 +167,8 @@ def _checked(areas: Mapping[str, Sequence[str | int]]) -> dict[str, tuple[str, .
     if unknown or len(set(given)) < len(given):
         what = f"{unknown[0]!r} is none" if unknown else "one area is in two splits"
         raise RequestError(
-            f"areas are {dict(areas)}: {what}; expected areas of {', '.join(AREAS)}, each in one of train, val and test."
+            f"areas are {dict(areas)}: {what}; expected areas of {', '.join(AREAS)}, each in one of train, "
+            "val and test."
         )
     return chosen
 
@@ -175,7 +179,8 @@ def _advice(chosen: Mapping[str, Sequence[str]]) -> str:
 
 
 def _pairs(folder: Path, area: str) -> list[Pair]:
-    """Pair the files of one area; the area becomes part of the id, because rooms are numbered anew in each."""
+    """Pair the files of one area; the area becomes part of the id, because rooms are numbered anew in "
+    "each."""
     images = {path.name.removesuffix("_domain_rgb.png"): path for path in folder.glob("rgb/*_domain_rgb.png")}
     masks = {
         p.name.removesuffix("_domain_semantic.png"): p for p in folder.glob("semantic/*_domain_semantic.png")
