@@ -1,7 +1,7 @@
 """`cvat-masks`: CVAT's export "Segmentation mask 1.1": painted PNGs and labelmap.txt.
 
-Classes: the lines of labelmap.txt in their order, `label:red,green,blue:parts:actions`. Tasks with Pascal VOC's
-labels come without the file; then it must be added. `void` names those that count for nothing.
+Classes: the lines of labelmap.txt in their order, `label:red,green,blue:parts:actions`. Tasks with Pascal
+VOC's labels come without the file; then it must be added. `void` names those that count for nothing.
 
 Format: SegmentationClass/a.png, RGB, or palette: then the colours of the palette count, not the indices.
 SegmentationObject/ holds instances and is not read. JPEGImages/ is there if images were exported, too.
@@ -152,7 +152,8 @@ def _colors(path: Path) -> NDArray[Any]:
         raise DataError(f"{path}: grey values; expected RGB or a palette, as CVAT writes. Export it again.")
     palette = np.zeros((256, 3), dtype=np.uint8)
     palette[: len(flat) // 3] = np.array(flat, dtype=np.uint8).reshape(-1, 3)
-    return palette[mask]
+    colors: NDArray[np.uint8] = palette[mask]
+    return colors
 
 
 def _listed(root: Path) -> dict[str, str]:

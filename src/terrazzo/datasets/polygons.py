@@ -76,7 +76,8 @@ def rectangle(
     """Return the ring of a rectangle, turned clockwise around a point, its middle by default."""
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], dtype=np.float64)
     pivot = corners.mean(axis=0) if around is None else np.array(around)
-    return (corners - pivot) @ _turn(degrees).T + pivot
+    turned: Ring = (corners - pivot) @ _turn(degrees).T + pivot
+    return turned
 
 
 def fill(rings: Sequence[Ring], size: tuple[int, int]) -> Patch:
@@ -165,8 +166,7 @@ def _box(points: Ring, size: tuple[int, int]) -> tuple[int, int, int, int]:
 
 
 def _crossings(ring: Ring, top: int, bottom: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return where the ring crosses the middles of rows: the row, and the first column beyond the "
-    "crossing."""
+    """Return where the ring crosses the middles of rows: the row, and the first column beyond it."""
     start, end = ring, np.roll(ring, -1, axis=0)
     down = (start[:, 1] < end[:, 1])[:, None]
     upper, lower = np.where(down, start, end), np.where(down, end, start)  # an edge is the same both ways

@@ -7,8 +7,8 @@ Format: a semantic PNG holds one number per pixel in base 256, R * 65536 + G * 2
 instance in assets/semantic_labels.json, whose names are class_instance_roomtype_room_area. 0x0D0D0D marks
 pixels that no surface of the scan covers. Regular images are 1080 x 1080, panoramas (`pano`) 2048 x 4096.
 
-Split: any, by area: 1, 2, 3, 4, 5a, 5b, 6. The default is the first published fold: train on 1, 2, 3, 4 and 6,
-validate on 5a and 5b. The others: test on 2 and 4, or on 1, 3 and 6. Group: the room.
+Split: any, by area: 1, 2, 3, 4, 5a, 5b, 6. The default is the first published fold: train on 1, 2, 3, 4 and
+6, validate on 5a and 5b. The others: test on 2 and 4, or on 1, 3 and 6. Group: the room.
 
 Licence: for research, under the terms of the dataset. Citation: Armeni, Sax, Zamir, Savarese: Joint 2D-3D-
 Semantic Data for Indoor Scene Understanding, 2017, https://arxiv.org/abs/1702.01105.
@@ -96,8 +96,8 @@ class Stanford2D3DS(PairDataset):
         Args:
             root: the folder that holds area_1/ and its siblings.
             split: train, val, test or all.
-            areas: the areas of each split, for instance {"train": [2, 4, "5a", "5b"], "val": [1, 3, 6]}; an area
-                is in one split at most.
+            areas: the areas of each split, for instance {"train": [2, 4, "5a", "5b"], "val": [1, 3, 6]}; an
+                area is in one split at most.
             pano: take the panoramas (pano/) instead of the regular images (data/).
             cache: keep decoded samples in memory.
 
@@ -179,8 +179,7 @@ def _advice(chosen: Mapping[str, Sequence[str]]) -> str:
 
 
 def _pairs(folder: Path, area: str) -> list[Pair]:
-    """Pair the files of one area; the area becomes part of the id, because rooms are numbered anew in "
-    "each."""
+    """Pair the files of one area; it becomes part of the id, as rooms are numbered anew in each."""
     images = {path.name.removesuffix("_domain_rgb.png"): path for path in folder.glob("rgb/*_domain_rgb.png")}
     masks = {
         p.name.removesuffix("_domain_semantic.png"): p for p in folder.glob("semantic/*_domain_semantic.png")
