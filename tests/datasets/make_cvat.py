@@ -17,7 +17,8 @@ SHAPES = """
       left="4" top="8" width="4" height="2" z_order="2"></mask>
     <box label="sign" source="manual" occluded="0" xtl="18.00" ytl="2.00" xbr="24.00" ybr="4.00"
       rotation="90.00" z_order="1"></box>
-    <ellipse label="sign" source="manual" occluded="0" cx="10.0" cy="4.0" rx="3.0" ry="2.0" z_order="1"></ellipse>
+    <ellipse label="sign" source="manual" occluded="0" cx="10.0" cy="4.0"
+      rx="3.0" ry="2.0" z_order="1"></ellipse>
     <polygon label="road" source="manual" occluded="0" z_order="1"
       points="4.0,8.0;8.0,8.0;8.0,10.0;4.0,10.0"></polygon>
 """

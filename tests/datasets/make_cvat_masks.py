@@ -1,4 +1,4 @@
-"""A tiny export "Segmentation mask 1.1": labelmap.txt, palette masks whose indices mean nothing, RGB masks."""
+"""A tiny export "Segmentation mask 1.1": labelmap.txt, RGB masks, and palettes in an order of their own."""
 
 from pathlib import Path
 

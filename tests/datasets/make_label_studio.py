@@ -14,9 +14,10 @@ def brush_bits(inside: np.ndarray) -> list[int]:
     """Encode a mask (H, W) as the tool does: RGBA, runs of up to 8, 16, 256 and 65536 values, literals."""
     values = np.repeat(inside.ravel().astype(np.uint8) * 255, 4)
     bits = f"{len(values):032b}{7:05b}" + "".join(f"{size - 1:04b}" for size in (3, 4, 8, 16))
-    starts = np.flatnonzero(np.diff(values, prepend=256))
+    starts = np.flatnonzero(np.diff(values.astype(int), prepend=-1)).tolist()
+    starts = [s for a, b in zip(starts, [*starts[1:], len(values)], strict=True) for s in range(a, b, 65536)]
     for start, end in zip(starts, [*starts[1:], len(values)], strict=True):
-        length = int(end - start)
+        length = end - start
         if length == 4:  # as a row of single values
             bits += "000" + f"{length - 1:03b}" + f"{values[start]:08b}" * length
             continue
