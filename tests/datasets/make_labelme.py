@@ -46,6 +46,11 @@ def make(root: Path) -> Path:
 
 def write(path: Path, shapes: list[dict[str, Any]], **more: Any) -> None:
     """Write one annotation."""
-    facts = {"version": "5.5.0", "flags": {}, "imagePath": f"{path.stem}.png", "imageData": None}
+    facts: dict[str, Any] = {
+        "version": "5.5.0",
+        "flags": {},
+        "imagePath": f"{path.stem}.png",
+        "imageData": None,
+    }
     size = {"imageHeight": SIZE[0], "imageWidth": SIZE[1]}
     path.write_text(json.dumps({**facts, "shapes": shapes, **size, **more}))

@@ -65,7 +65,7 @@ def test_label_studio_mask__returns_what_was_brushed() -> None:
 
 
 def test_label_studio_mask__the_tools_own_bytes() -> None:
-    """Header and one run by hand: 4 values of 8 bits, sizes 3, 4, 8, 16; 1 00 011 11111111: four times 255."""
+    """Header and one run by hand: 4 values of 8 bits, sizes 3, 4, 8, 16; then four times 255."""
     bits = (
         f"{4:032b}" + "00111" + "0010" + "0011" + "0111" + "1111" + "1" + "00" + "011" + "11111111" + "0" * 5
     )

@@ -111,11 +111,11 @@ class CocoPolygons(DrawnDataset):
         return Survey(tuple(pictures), tuple(names.values()), {})
 
     def regions(self, picture: Picture, size: tuple[int, int]) -> Iterator[Region]:
-        """Yield crowds, then objects."""
-        for shape in sorted(picture.shapes, key=lambda shape: not shape[2]):
-            label, segmentation, crowd, number = shape
+        """Yield the objects; crowds lie below all others."""
+        for label, segmentation, crowd, number in picture.shapes:
             patch = _patch(segmentation, size, f"{picture.source}, annotation {number}")
-            yield Region(CROWD_VOID if crowd and self.crowd == "void" else label, patch)
+            name = CROWD_VOID if crowd and self.crowd == "void" else label
+            yield Region(name, patch, level=-1 if crowd else 0)
 
 
 def _pictures(root: Path, source: Source, names: dict[int, str]) -> Iterator[Picture]:

@@ -60,13 +60,14 @@ class Cvat(DrawnDataset):
         return Survey(pictures, names, {name: _rgb(color) for name, color in declared.items() if color})
 
     def regions(self, picture: Picture, size: tuple[int, int]) -> Iterator[Region]:
-        """Yield the shapes by z_order, then in the order of the file."""
-        for kind, shape in sorted(picture.shapes, key=lambda item: int(item[1].get("z_order", 0))):
+        """Yield the shapes in the order of the file; z_order is the level."""
+        for kind, shape in picture.shapes:
             if kind in self.skip:
                 continue
             if kind not in KNOWN:
                 raise self.unknown_shape(picture, kind, KNOWN)
-            yield Region(shape["label"], _patch(kind, shape, size, picture.source))
+            patch = _patch(kind, shape, size, picture.source)
+            yield Region(shape["label"], patch, level=int(shape.get("z_order", 0)))
 
 
 def _parse(path: Path, root: Path) -> ElementTree.Element:

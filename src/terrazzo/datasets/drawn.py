@@ -32,6 +32,8 @@ class Region(NamedTuple):
 
     label: str
     patch: Patch
+    level: int = 0
+    """Higher levels lie on top of lower ones, whatever the order."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ class DrawnDataset(SegmentationDataset):
 
     @abstractmethod
     def regions(self, picture: Picture, size: tuple[int, int]) -> Iterable[Region]:
-        """Return what was drawn on an image of (H, W), what lies below first."""
+        """Return what was drawn on an image of (H, W), in the order of the file."""
 
     def read(self, index: int) -> tuple[NDArray[Any], NDArray[Any], str]:
         """Read the image and paint its mask."""
@@ -150,10 +152,9 @@ class DrawnDataset(SegmentationDataset):
         image = read_image(picture.image)
         height, width = image.shape[:2]
         canvas = np.full((height, width), self.names.background_id, dtype=np.uint16)
-        regions = list(self.regions(picture, (height, width)))
-        if self.order == "area":
-            regions.sort(key=lambda region: -region.patch.area)
-        for region in regions:
+        by_area = self.order == "area"
+        regions = self.regions(picture, (height, width))
+        for region in sorted(regions, key=lambda r: (r.level, -r.patch.area if by_area else 0)):
             region.patch.stamp(canvas, self.names.raw_id(region.label, picture.source))
         return image, canvas, picture.source
 
