@@ -22,6 +22,7 @@ from tests.datasets import (
     make_label_studio,
     make_labelme,
     make_stanford_2d3ds,
+    make_volumes,
 )
 
 Build = Callable[..., SegmentationDataset]
@@ -36,6 +37,7 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
     "label-studio": make_label_studio.make,
     "labelme": make_labelme.make,
     "stanford-2d3ds": make_stanford_2d3ds.make,
+    "volumes": make_volumes.make,
 }
 """Writes a tiny fake of a kind into a folder that is not there yet, and returns it."""
 
@@ -81,10 +83,10 @@ class TestContract:
         dataset = build()
         for index, sample in enumerate(dataset):
             image, mask = sample["image"], sample["mask"]
-            assert image.ndim == 3
-            assert image.shape[2] == dataset.in_channels
+            assert image.ndim == dataset.sides + 1
+            assert image.shape[-1] == dataset.in_channels
             assert image.dtype in (np.uint8, np.uint16, np.float32)
-            assert mask.shape == image.shape[:2]
+            assert mask.shape == image.shape[:-1]
             assert mask.dtype == dataset.labels.mask_dtype
             assert set(np.unique(mask)) <= {*range(dataset.labels.num_classes), dataset.labels.ignore_index}
             assert sample["id"] == dataset.ids[index]

@@ -21,6 +21,7 @@ from terrazzo.datasets.label_studio import LabelStudio
 from terrazzo.datasets.labelme import LabelMe
 from terrazzo.datasets.scenes import Scenes
 from terrazzo.datasets.stanford_2d3ds import Stanford2D3DS
+from terrazzo.datasets.volumes import Volumes
 
 DATASETS: dict[str, Callable[..., SegmentationDataset]] = {
     "camvid": CamVid,
@@ -35,6 +36,7 @@ DATASETS: dict[str, Callable[..., SegmentationDataset]] = {
     "labelme": LabelMe,
     "scenes": Scenes,
     "stanford-2d3ds": Stanford2D3DS,
+    "volumes": Volumes,
 }
 """Dataset kinds by name."""
 

@@ -23,8 +23,8 @@ class StageConfig(Config):
     until: float = Field(gt=0.0, le=1.0)
     """Progress of the budget at which the next stage begins."""
 
-    crop: tuple[int, int] | None = None
-    """(height, width); none keeps `transforms.crop`."""
+    crop: tuple[int, int] | tuple[int, int, int] | None = None
+    """(height, width), of volumes (depth, height, width); none keeps `transforms.crop`."""
 
     batch_size: int | None = Field(None, ge=1)
     """None keeps `train.batch_size`."""

@@ -13,8 +13,8 @@ class TransformConfig(Config):
     preset: str = "standard"
     """`light`, `standard` or `strong`."""
 
-    crop: tuple[int, int] = (256, 256)
-    """(height, width) in pixels of the images the network trains on."""
+    crop: tuple[int, int] | tuple[int, int, int] = (256, 256)
+    """(height, width) in pixels of the images the network trains on; (depth, height, width) of volumes."""
 
     options: dict[str, Any] = Field(default_factory=dict)
     """Overrides of the preset's numbers, for instance `scale: [0.5, 2.0]`."""

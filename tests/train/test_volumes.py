@@ -1,0 +1,84 @@
+"""A V-Net trains on NIfTI files and is scored on whole volumes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from terrazzo.core import RequestError
+from terrazzo.core.volume_files import read_volume
+from terrazzo.datasets import build_dataset
+from terrazzo.evaluate import evaluate
+from terrazzo.predict import load
+from terrazzo.train import build_recipe, train
+from tests.datasets.make_volumes import make
+
+
+def recipe(root: Path, **changes: Any) -> Any:
+    data: dict[str, Any] = {
+        "data": {"kind": "volumes", "root": str(root), "options": {"fractions": [0.5, 0.25, 0.25]}},
+        "transforms": {"crop": [33, 33, 33], "preset": "standard"},
+        "model": {
+            "kind": "vnet",
+            "options": {"dimensions": 3, "first_width": 2, "norm": "batch", "mean": [-200], "std": [500]},
+        },
+        "loss": {"parts": [{"kind": "cross_entropy"}, {"kind": "dice"}]},
+        "optimizer": {"lr": 0.01},
+        "train": {"steps": 12, "batch_size": 2, "workers": 0, "validations": 2, "ema": 0, "device": "cpu"},
+    }
+    return build_recipe({name: {**section, **changes.get(name, {})} for name, section in data.items()})
+
+
+def test_train__vnet_on_volumes_learns_and_is_scored_whole(tmp_path: Path) -> None:
+    root = make(tmp_path / "balls", count=8, size=(18, 40, 36))
+    result = train(recipe(root), tmp_path / "run")
+    counts = result.evaluation.counts
+    assert int(counts.pooled.sum()) == len(counts) * 18 * 40 * 36, "every voxel counts, none of the padding"
+    assert result.evaluation.scores.miou > 0.4
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "data:image" in page
+
+    predictor = load(result.folder.best)
+    again = evaluate(
+        predictor.model, build_dataset("volumes", root=root, split="val", fractions=[0.5, 0.25, 0.25])
+    )
+    assert (again.counts.pooled == counts.pooled).all()
+    ids = predictor.predict(root / "imagesTr" / "ball_001.nii.gz")
+    assert ids.shape == (18, 40, 36)
+    assert (ids == predictor.predict(read_volume(root / "imagesTr" / "ball_001.nii.gz"))).all()
+
+
+def test_train__resumes_to_the_same_bits(tmp_path: Path) -> None:
+    root = make(tmp_path / "balls", count=6, size=(34, 34, 34))
+    whole = train(recipe(root, train={"steps": 4}), tmp_path / "whole")
+    train(recipe(root, train={"steps": 2}), tmp_path / "half")
+    weights = [(run.folder.last / "model.safetensors").read_bytes() for run in (whole,)]
+    second = train(recipe(root, train={"steps": 4}), tmp_path / "again")
+    assert (second.folder.last / "model.safetensors").read_bytes() == weights[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"transforms": {"crop": [64, 64]}},
+            r"crop is \[64, 64\], but the data of kind 'volumes' have 3 sides; expected \(depth",
+        ),
+        (
+            {"model": {"options": {}}},
+            "are volumes .*, but the model 'vnet' takes images .*set model.kind=vnet and",
+        ),
+        (
+            {"data": {"kind": "scenes", "root": None, "options": {"count": 2}}},
+            "crop is .*'scenes' have 2 sides",
+        ),
+    ],
+)
+def test_train__volumes_and_images_are_not_mixed(
+    tmp_path: Path, changes: dict[str, Any], sentence: str
+) -> None:
+    root = make(tmp_path / "balls", count=6)
+    with pytest.raises(RequestError, match=sentence):
+        train(recipe(root, **changes), tmp_path / "run")
