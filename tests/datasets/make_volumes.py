@@ -1,11 +1,13 @@
 """A tiny Decathlon: NIfTI scans with axes in different orders, and dataset.json."""
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
+
+nibabel: Any = importlib.import_module("nibabel")  # its types say less than it has
 
 SIZE = (7, 8, 9)
 """Depth, height, width."""
@@ -37,7 +39,7 @@ def save(path: Path, array: np.ndarray, *, orientation: str = "RAS", **header: A
 
 
 def make(root: Path, *, count: int = 10, size: tuple[int, int, int] = SIZE) -> Path:
-    """Write imagesTr and labelsTr; every other scan's files have axes in another order, its mask in a third."""
+    """Write imagesTr and labelsTr; every other image has its axes in another order, its mask in a third."""
     for number in range(count):
         values, labels = scan(number, size)
         turned = number % 2 == 1

@@ -45,18 +45,32 @@ NO_TEST = {"coco-panoptic", "coco-polygons", "coco-stuff", "isbi-membrane", "sta
 """Kinds without public test labels."""
 
 
-@pytest.fixture(params=sorted(DATASETS))
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+LABELME = SHARED / "samples" / "labelme_voc" / "semantic_segmentation"
+GENUINE: dict[str, tuple[Path, dict[str, object]]] = {
+    "isbi-membrane": (SHARED / "isbi_membrane", {}),
+    "labelme": (LABELME / "data_annotated", {"classes": str(LABELME / "labels.txt")}),
+}
+"""Genuine samples beside this checkout: where they are, and what they need to be read."""
+
+
+@pytest.fixture(params=[*sorted(DATASETS), *(f"{kind}, genuine" for kind in GENUINE)])
 def build(request: pytest.FixtureRequest, heap: Path, tutorial_camvid: Path, tmp_path: Path) -> Build:
     """A function that builds a small dataset of each kind; it takes a split and further options."""
     roots = {"folder": heap, "camvid": tutorial_camvid}
-    kind = request.param
-    if kind in MAKERS:
+    kind, _, genuine = request.param.partition(", ")
+    needed: dict[str, object] = {}
+    if genuine:
+        roots[kind], needed = GENUINE[kind]
+        if not roots[kind].is_dir():
+            pytest.skip(f"the shared sample of {kind} is not beside this checkout")
+    elif kind in MAKERS:
         roots[kind] = MAKERS[kind](tmp_path / kind)
 
     def make(split: str = "train", **options: object) -> SegmentationDataset:
         if kind == "scenes":
             options = {"size": (48, 64), "count": 4} | options
-        return build_dataset(kind, root=roots.get(kind), split=split, **options)
+        return build_dataset(kind, root=roots.get(kind), split=split, **needed, **options)
 
     return make
 

@@ -121,6 +121,7 @@ def uniform(mask: np.ndarray) -> np.ndarray:
     """Say of each inner pixel whether all around it are alike."""
     shifts = [(i, j) for i in range(3) for j in range(3)]
     height, width = mask.shape[0] - 2, mask.shape[1] - 2
-    return np.logical_and.reduce(
+    found: np.ndarray = np.logical_and.reduce(
         [mask[i : i + height, j : j + width] == mask[1:-1, 1:-1] for i, j in shifts], axis=0
     )
+    return found

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 import pytest
 
@@ -19,7 +18,7 @@ from terrazzo.core.volume_files import (
     write_label_volume,
 )
 from terrazzo.datasets.volumes import Volumes, read_dataset_json
-from tests.datasets.make_volumes import AFFINE, SIZE, make, save, scan
+from tests.datasets.make_volumes import AFFINE, SIZE, make, nibabel, save, scan
 
 
 @pytest.fixture

@@ -1,10 +1,8 @@
 """A V-Net trains on NIfTI files and is scored on whole volumes."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from terrazzo.core import RequestError
@@ -26,7 +24,7 @@ def recipe(root: Path, **changes: Any) -> Any:
         },
         "loss": {"parts": [{"kind": "cross_entropy"}, {"kind": "dice"}]},
         "optimizer": {"lr": 0.01},
-        "train": {"steps": 12, "batch_size": 2, "workers": 0, "validations": 2, "ema": 0, "device": "cpu"},
+        "train": {"steps": 30, "batch_size": 2, "workers": 0, "validations": 2, "ema": 0, "device": "cpu"},
     }
     return build_recipe({name: {**section, **changes.get(name, {})} for name, section in data.items()})
 
@@ -36,7 +34,7 @@ def test_train__vnet_on_volumes_learns_and_is_scored_whole(tmp_path: Path) -> No
     result = train(recipe(root), tmp_path / "run")
     counts = result.evaluation.counts
     assert int(counts.pooled.sum()) == len(counts) * 18 * 40 * 36, "every voxel counts, none of the padding"
-    assert result.evaluation.scores.miou > 0.4
+    assert result.evaluation.scores.miou > 0.5, "all background is 0.27"
     page = (tmp_path / "run" / "report.html").read_text()
     assert "data:image" in page
 
@@ -50,13 +48,13 @@ def test_train__vnet_on_volumes_learns_and_is_scored_whole(tmp_path: Path) -> No
     assert (ids == predictor.predict(read_volume(root / "imagesTr" / "ball_001.nii.gz"))).all()
 
 
-def test_train__resumes_to_the_same_bits(tmp_path: Path) -> None:
+def test_train__workers_change_nothing(tmp_path: Path) -> None:
     root = make(tmp_path / "balls", count=6, size=(34, 34, 34))
-    whole = train(recipe(root, train={"steps": 4}), tmp_path / "whole")
-    train(recipe(root, train={"steps": 2}), tmp_path / "half")
-    weights = [(run.folder.last / "model.safetensors").read_bytes() for run in (whole,)]
-    second = train(recipe(root, train={"steps": 4}), tmp_path / "again")
-    assert (second.folder.last / "model.safetensors").read_bytes() == weights[0]
+    facts = [
+        train(recipe(root, train={"steps": 2, "workers": n}), tmp_path / str(n)).folder.last for n in (0, 1)
+    ]
+    one, other = ((folder / "model.safetensors").read_bytes() for folder in facts)
+    assert one == other
 
 
 @pytest.mark.parametrize(

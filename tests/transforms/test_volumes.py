@@ -52,7 +52,8 @@ def test_volume_transform__keeps_the_type(dtype: type) -> None:
 
 
 def test_volume_transform__around_a_small_volume_is_its_darkest_value_and_void() -> None:
-    image, mask = np.full((2, 20, 20, 1), -7.0, np.float32), np.ones((2, 20, 20), np.uint8)
+    image: np.ndarray = np.full((2, 20, 20, 1), -7, dtype=np.float32)
+    mask = np.ones((2, 20, 20), dtype=np.uint8)
     image[0, 0, 0] = -1000
     pixels, labels = build((5, 8, 8))(image, mask, np.random.default_rng(0))
     inside = labels == 1
@@ -85,7 +86,7 @@ def test_cut_box__reaches_over_every_side() -> None:
 
 
 def test_build_volume_transform__impossible_requests() -> None:
-    with pytest.raises(RequestError, match="Transforms of volumes have no option 'scale': Known: brightness"):
+    with pytest.raises(RequestError, match=r"have no option 'scale': Known"):
         build(scale=(1, 2))
     with pytest.raises(RequestError, match="flip is 1.5; expected"):
         build(flip=1.5)

@@ -27,8 +27,8 @@ class Sample(TypedDict):
     """
 
     mask: NDArray[np.uint8] | NDArray[np.int16]
-    """(H, W), of a volume (D, H, W), train ids 0..K-1; void = the label map's `ignore_index` (255, or -1 beyond
-    255 classes).
+    """(H, W), of a volume (D, H, W), train ids 0..K-1; void = the label map's `ignore_index` (255, or -1
+    beyond 255 classes).
     """
 
     id: str
@@ -47,4 +47,4 @@ class Batch(TypedDict):
     """
 
     target: "Tensor"
-    """(B, H, W), of volumes (B, D, H, W), train ids, uint8 or int16, void = the label map's `ignore_index`."""
+    """(B, H, W), of volumes (B, D, H, W), train ids, uint8 or int16, void = the map's `ignore_index`."""

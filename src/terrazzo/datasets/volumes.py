@@ -3,8 +3,9 @@
 Classes: those of a classes.json, or of the dataset.json that nnU-Net and the Medical Segmentation Decathlon
 have (`{"background": 0, "liver": 1}` or `{"0": "background"}`; `ignore` is void).
 
-Format: .nii or .nii.gz, read into one orientation (see `core.volume_files`): image (D, H, W, C), mask (D, H, W).
-Several channels are a fourth side of one file, or files a_0000.nii.gz, a_0001.nii.gz as nnU-Net has them.
+Format: .nii or .nii.gz, read into one orientation (see `core.volume_files`): image (D, H, W, C), mask
+(D, H, W). Several channels are a fourth side of one file, or files a_0000.nii.gz, a_0001.nii.gz as nnU-Net
+has them.
 An image and its mask must lie at the same place in space. Values are not normalised here: give the network
 mean and std of your scanner as options (`model.options.mean`), the defaults are for 0..255.
 
@@ -208,7 +209,7 @@ def read_dataset_json(path: Path) -> LabelMap:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
             f"{path}: no labels as names and ids ({type(error).__name__}: {error}). Expected "
-            '{"labels": {"background": 0, "liver": 1}}; regions of several ids have to be written as classes.json.'
+            '{"labels": {"background": 0, "liver": 1}}; regions of several ids are no classes.'
         ) from error
     void = by_name.pop("ignore", None)
     items = sorted(by_name.items(), key=lambda item: item[1])

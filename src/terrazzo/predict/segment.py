@@ -26,8 +26,8 @@ def segment(model: "SegmentationModel", image_HWC: NDArray[Any]) -> NDArray[np.u
 
     Args:
         model: any network of ours, in any mode, on any device.
-        image_HWC: raw pixel values, uint8, uint16 or float; (H, W) stands for one channel. Volumes (D, H, W, C)
-            or (D, H, W) for a network that takes them.
+        image_HWC: raw pixel values, uint8, uint16 or float; (H, W) stands for one channel. Volumes
+            (D, H, W, C) or (D, H, W) for a network that takes them.
 
     Returns:
         (H, W) or (D, H, W) train ids 0..K-1, uint8 (int16 beyond 255 classes); never void.
@@ -63,8 +63,11 @@ def infer(model: "SegmentationModel", image_HWC: NDArray[Any]) -> Prediction:
         prediction: Prediction = model(image_BCHW)
     if prediction.size == size:
         return prediction
-    logits_BKhw = prediction.logits[(..., *(slice(side) for side in logits_size(size, prediction.stride)))]
-    return replace(prediction, logits=logits_BKhw, size=size)
+    from terrazzo.models.pixels import crop
+
+    return replace(
+        prediction, logits=crop(prediction.logits, logits_size(size, prediction.stride)), size=size
+    )
 
 
 def to_ids(prediction: Prediction) -> NDArray[np.uint8] | NDArray[np.int16]:
@@ -90,7 +93,7 @@ def to_probabilities(prediction: Prediction) -> NDArray[np.float32]:
 
 
 def _at_least(image_BCDHW: Tensor) -> Tensor:
-    """Pad short sides at their end to what networks take, with the smallest value there is (air, as a rule)."""
+    """Pad short sides at their end to what networks take, with the smallest value there is."""
     from terrazzo.models.base import MIN_SIDE
 
     missing = [max(0, MIN_SIDE - side) for side in image_BCDHW.shape[2:]]

@@ -22,7 +22,7 @@ from terrazzo.transforms.photometric import Jitter, add_noise, jitter
 Pixels = NDArray[Any]
 
 TRIES = 10
-"""Boxes drawn for one that has not too much of one class; of ten with too much the one with least is taken."""
+"""Boxes drawn for one that has not too much of one class; of ten with too much, the least is taken."""
 
 _LOOK = 2  # the category cap counts every second voxel along each side
 
@@ -77,7 +77,8 @@ class VolumeTransform:
         return self._recolor(pixels, rng), labels
 
     def _choose_corner(self, mask: Pixels, rng: np.random.Generator) -> tuple[int, ...]:
-        best, least = (0, 0, 0), np.inf
+        best: tuple[int, ...] = (0, 0, 0)
+        least = np.inf
         for _ in range(TRIES):
             corner = tuple(_draw(have, want, rng) for have, want in zip(mask.shape, self.crop, strict=True))
             share = self._largest_share(mask, corner) if self.max_share < 1 else 0.0
@@ -146,5 +147,5 @@ def cut_box(array: Pixels, corner: Sequence[int], size: tuple[int, int, int], va
 
 
 def _draw(have: int, want: int, rng: np.random.Generator) -> int:
-    """Draw the first voxel of a side: inside where the crop is smaller, around the volume where it is larger."""
+    """Draw the first voxel of a side: within a larger volume, or around a smaller one."""
     return int(rng.integers(min(0, have - want), max(0, have - want) + 1))
