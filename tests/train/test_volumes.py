@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from terrazzo.core import RequestError
-from terrazzo.core.volume_files import read_volume
+from terrazzo.core.volume_files import read_label_volume, read_space, read_volume
 from terrazzo.datasets import build_dataset
 from terrazzo.evaluate import evaluate
-from terrazzo.predict import load
+from terrazzo.predict import Predictor, load, predict_files
 from terrazzo.train import build_recipe, train
 from tests.datasets.make_volumes import make
 
@@ -46,6 +46,19 @@ def test_train__vnet_on_volumes_learns_and_is_scored_whole(tmp_path: Path) -> No
     ids = predictor.predict(root / "imagesTr" / "ball_001.nii.gz")
     assert ids.shape == (18, 40, 36)
     assert (ids == predictor.predict(read_volume(root / "imagesTr" / "ball_001.nii.gz"))).all()
+    check_files(predictor, root / "imagesTr", tmp_path / "masks")
+
+
+def check_files(predictor: Predictor, folder: Path, out: Path) -> None:
+    """Predict a folder into NIfTI files that lie where their images do."""
+    written = predict_files(predictor, folder, out)
+    assert len(written) == 8
+    assert written[1].mask == out / "ball_001.nii.gz"
+    assert (read_label_volume(written[1].mask) == predictor.predict(written[1].image)).all()
+    assert not read_space(written[1].mask).differs_from(read_space(written[1].image))
+    assert sorted(path.name for path in out.iterdir()) == [f"ball_{i:03d}.nii.gz" for i in range(8)]
+    with pytest.raises(RequestError, match="Overlays are pictures of images; this model takes volumes"):
+        predict_files(predictor, folder, out, overlay=True)
 
 
 def test_train__workers_change_nothing(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_volume_transform__equal_generators_give_equal_bits() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_volume_transform__keeps_the_type(dtype: type) -> None:
-    image = np.random.default_rng(0).integers(0, 200, (9, 10, 11, 2)).astype(dtype)
+    image: np.ndarray = np.random.default_rng(0).integers(0, 200, (9, 10, 11, 2)).astype(dtype)
     pixels, _ = build(preset="strong")(image, np.zeros((9, 10, 11), np.uint8), np.random.default_rng(3))
     assert pixels.dtype == dtype
     assert pixels.shape == (4, 5, 6, 2)
@@ -86,9 +86,9 @@ def test_cut_box__reaches_over_every_side() -> None:
 
 
 def test_build_volume_transform__impossible_requests() -> None:
-    with pytest.raises(RequestError, match=r"have no option 'scale': Known"):
+    with pytest.raises(RequestError, match="have no option 'scale': Known"):
         build(scale=(1, 2))
-    with pytest.raises(RequestError, match="flip is 1.5; expected"):
+    with pytest.raises(RequestError, match=r"flip is 1\.5; expected"):
         build(flip=1.5)
     with pytest.raises(RequestError, match="Unknown transform preset 'lihgt': did you mean 'light'"):
         build(preset="lihgt")
