@@ -134,7 +134,7 @@ class CropTransform:
 def build_transform(
     preset: str,
     *,
-    crop: tuple[int, int] | tuple[int, int, int],
+    crop: tuple[int, ...],
     ignore_index: int,
     num_classes: int,
     max_share: float = 0.75,
@@ -157,6 +157,7 @@ def build_transform(
         return build_volume_transform(
             preset, crop=crop, ignore_index=ignore_index, max_share=max_share, **options
         )
+    height, width = crop
     if preset not in PRESETS:
         raise unknown_name("transform preset", preset, PRESETS)
     known = [field.name for field in fields(Strength)]
@@ -171,7 +172,7 @@ def build_transform(
         options["scale"] = tuple(options["scale"])
     strength = replace(PRESETS[preset], **options)
     _check(strength)
-    return _single_threaded(strength, (int(crop[0]), int(crop[1])), ignore_index, num_classes, max_share)
+    return _single_threaded(strength, (int(height), int(width)), ignore_index, num_classes, max_share)
 
 
 def _single_threaded(*facts: Any) -> CropTransform:

@@ -105,7 +105,7 @@ class VolumeTransform:
 
 
 def build_volume_transform(
-    preset: str, *, crop: tuple[int, int, int], ignore_index: int, max_share: float, **options: Any
+    preset: str, *, crop: tuple[int, ...], ignore_index: int, max_share: float, **options: Any
 ) -> VolumeTransform:
     """Build the transform of a preset for volumes; arguments and errors as `build_transform`.
 
@@ -131,7 +131,9 @@ def build_volume_transform(
             )
     if min(crop) < 1 or not 0 < max_share <= 1:
         raise RequestError(f"crop {crop}, max_share {max_share}; expected voxels, and a share in (0, 1].")
-    return VolumeTransform(replace(VOLUME_PRESETS[preset], **options), crop, ignore_index, max_share)
+    depth, height, width = crop
+    strength = replace(VOLUME_PRESETS[preset], **options)
+    return VolumeTransform(strength, (depth, height, width), ignore_index, max_share)
 
 
 def cut_box(array: Pixels, corner: Sequence[int], size: tuple[int, int, int], value: float) -> Pixels:
