@@ -24,7 +24,7 @@ def recipe(root: Path, **changes: Any) -> Any:
         },
         "loss": {"parts": [{"kind": "cross_entropy"}, {"kind": "dice"}]},
         "optimizer": {"lr": 0.01},
-        "train": {"steps": 30, "batch_size": 2, "workers": 0, "validations": 2, "ema": 0, "device": "cpu"},
+        "train": {"steps": 24, "batch_size": 2, "workers": 0, "validations": 1, "ema": 0, "device": "cpu"},
     }
     return build_recipe({name: {**section, **changes.get(name, {})} for name, section in data.items()})
 
