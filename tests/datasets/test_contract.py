@@ -108,6 +108,13 @@ class TestContract:
             assert image.flags.c_contiguous
             assert image.flags.writeable
 
+    def test_files_are_there(self, build: Build) -> None:
+        """What a cache on disk must watch; kinds that do not say are never cached there."""
+        dataset = build()
+        if (say := getattr(dataset, "files", None)) is not None and (files := say(0)) is not None:
+            assert files
+            assert all(path.is_file() for path in files)
+
     def test_same_again(self, build: Build) -> None:
         one, other = build(), build()
         assert one.ids == other.ids

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from terrazzo.core import LabelMap
-from terrazzo.figures import as_rgb, error_map, legend, number_regions, one_slice, overlay
-from terrazzo.figures.pictures import WRONG
+from terrazzo.figures import as_rgb, error_map, legend, number_regions, overlay
+from terrazzo.figures.pictures import WRONG, one_slice
 
 LABELS = LabelMap.of({"sky": (10, 20, 200), "road": (120, 60, 120)})
 

@@ -77,6 +77,7 @@ class CocoPanoptic(PairDataset):
         refuse_empty(split, root, counts)
         labels = label_map(reconcile(list(sources.values())))
         self._segments: list[dict[int, int]] = []
+        self._lists: list[Path] = []
         pairs: list[Pair] = []
         for name in wanted_splits(split):
             if name in sources:
@@ -88,6 +89,10 @@ class CocoPanoptic(PairDataset):
         """Read both files and look the segments up."""
         pair = self.pairs[index]
         return read_image(pair.image), self._categories(index, read_mask(pair.mask)), str(pair.mask)
+
+    def files(self, index: int) -> tuple[Path, ...]:
+        """Return the files that a sample is read from, the JSON among them."""
+        return self.pairs[index].image, self.pairs[index].mask, self._lists[index]
 
     def _add(self, root: Path, source: Source, labels: LabelMap, pairs: list[Pair]) -> None:
         data = read_coco(source.json)
@@ -112,6 +117,7 @@ class CocoPanoptic(PairDataset):
             mask = folder / str(annotation["file_name"])
             pairs.append(Pair(mask.stem, find_image(root, source, files[number]), mask))
             self._segments.append(segments)
+            self._lists.append(source.json)
 
     def _categories(self, index: int, colors: NDArray[Any]) -> NDArray[np.uint16]:
         """Turn segment colours (H, W, 3) into category ids (H, W)."""

@@ -137,6 +137,7 @@ def _pictures(root: Path, source: Source, names: dict[int, str]) -> Iterator[Pic
         yield Picture(
             id=Path(name).stem,
             image=find_image(root, source, name),
+            annotation=source.json,
             source=f"{source.json}, image {name}",
             size=(int(image["height"]), int(image["width"])),
             split=source.split,

@@ -100,6 +100,7 @@ def _picture(root: Path, path: Path, element: ElementTree.Element) -> Picture:
     return Picture(
         id=Path(name).stem,
         image=next((place for place in places if place.is_file()), places[0]),
+        annotation=path,
         source=f"{path}, image {name}",
         size=(int(element.get("height", 0)), int(element.get("width", 0))),
         split=subset,

@@ -42,8 +42,11 @@ class Picture:
 
     id: str
     image: Path
+    annotation: Path
+    """The file that says what was drawn."""
+
     source: str
-    """What to call the annotation in a message: its file, and which part of it."""
+    """What to call the annotation in a message: that file, and which part of it."""
 
     size: tuple[int, int] | None
     """(H, W) that the annotation is made for, where it says so."""
@@ -157,6 +160,10 @@ class DrawnDataset(SegmentationDataset):
         for region in sorted(regions, key=lambda r: (r.level, -r.patch.area if by_area else 0)):
             region.patch.stamp(canvas, self.names.raw_id(region.label, picture.source))
         return image, canvas, picture.source
+
+    def files(self, index: int) -> tuple[Path, ...]:
+        """Return the files that a sample is read from."""
+        return self.pictures[index].image, self.pictures[index].annotation
 
     def unknown_shape(self, picture: Picture, given: str, known: Sequence[str]) -> DataError:
         """Build the error for a type of shape that has no area here."""

@@ -141,6 +141,11 @@ class LabelStudio(DrawnDataset):
             else:
                 raise self.unknown_shape(picture, kind, KNOWN)
 
+    def files(self, index: int) -> tuple[Path, ...]:
+        """Return the files that a sample is read from, brushes among them."""
+        brushes = (shape for shape in self.pictures[index].shapes if isinstance(shape, Path))
+        return (*super().files(index), *brushes)
+
     def _choose(self, task: dict[str, Any], path: Path) -> dict[str, Any] | None:
         given = [a for a in task.get("annotations", ()) if not a.get("was_cancelled")]
         if len(given) > 1 and self.annotation == "only":
@@ -182,7 +187,7 @@ def _picture(root: Path, path: Path, task: dict[str, Any], shapes: list[Any]) ->
             "image as it is to be seen."
         )
     image = _find(root, address)
-    return Picture(image.stem, image, source, next(iter(sizes), None), None, tuple(shapes))
+    return Picture(image.stem, image, path, source, next(iter(sizes), None), None, tuple(shapes))
 
 
 def _find(root: Path, address: str) -> Path:

@@ -75,7 +75,7 @@ class LabelMe(DrawnDataset):
 
     def regions(self, picture: Picture, size: tuple[int, int]) -> Iterator[Region]:
         """Yield the shapes in the order of the file."""
-        for shape in _read(Path(picture.source))["shapes"]:
+        for shape in _read(picture.annotation)["shapes"]:
             if shape.get("shape_type") not in self.skip:
                 yield Region(str(shape.get("label")), self._patch(picture, shape, size))
 
@@ -119,7 +119,7 @@ def _picture(path: Path, data: dict[str, Any], split: str | None) -> Picture:
         image = next((place for place in beside if place.is_file()), image)
     height, width = data.get("imageHeight"), data.get("imageWidth")
     size = (int(height), int(width)) if height and width else None
-    return Picture(path.stem, image, str(path), size, split)
+    return Picture(path.stem, image, path, str(path), size, split)
 
 
 def _mask(shape: dict[str, Any], size: tuple[int, int], source: str) -> Patch:

@@ -116,7 +116,8 @@ class Stanford2D3DS(PairDataset):
                 f"area_1/{folder}/semantic, or another "
                 "of the areas; give the folder that holds them."
             )
-        self._table = _instance_table(_labels_file(root))
+        self._list = _labels_file(root)
+        self._table = _instance_table(self._list)
         pairs = {name: [p for area in chosen[name] for p in _pairs(found[area], area)] for name in SPLITS}
         refuse_empty(split, root, {name: len(items) for name, items in pairs.items()}, _advice(chosen))
         wanted = [pair for name in wanted_splits(split) for pair in pairs[name]]
@@ -131,6 +132,10 @@ class Stanford2D3DS(PairDataset):
         """Read both files and look the instances up."""
         pair = self.pairs[index]
         return read_image(pair.image), self._classes(read_mask(pair.mask), pair.mask), str(pair.mask)
+
+    def files(self, index: int) -> tuple[Path, ...]:
+        """Return the files that a sample is read from, the list of instances among them."""
+        return self.pairs[index].image, self.pairs[index].mask, self._list
 
     def _classes(self, colors: NDArray[Any], source: Path) -> NDArray[np.uint8]:
         """Turn instance colours (H, W, 3) into raw ids (H, W)."""

@@ -8,16 +8,8 @@ from numpy.typing import NDArray
 
 from terrazzo.core import LabelMap, Sample
 from terrazzo.evaluate.evaluation import Evaluation
-from terrazzo.figures import (
-    as_rgb,
-    error_map,
-    fit_mask,
-    fit_photo,
-    mask_uri,
-    number_regions,
-    one_slice,
-    photo_uri,
-)
+from terrazzo.figures import as_rgb, error_map, fit_mask, fit_photo, mask_uri, number_regions, photo_uri
+from terrazzo.figures.pictures import one_slice
 
 PER_KIND = 3
 """Images shown of each kind: best, median, worst."""

@@ -7,15 +7,7 @@ from terrazzo.figures.architecture import draw_architecture
 from terrazzo.figures.charts import class_bars, confusion_heat_map, training_curves
 from terrazzo.figures.embed import fit_mask, fit_photo, mask_uri, photo_uri
 from terrazzo.figures.page import render
-from terrazzo.figures.pictures import (
-    LegendEntry,
-    as_rgb,
-    error_map,
-    legend,
-    number_regions,
-    one_slice,
-    overlay,
-)
+from terrazzo.figures.pictures import LegendEntry, as_rgb, error_map, legend, number_regions, overlay
 from terrazzo.figures.sweep import sweep_chart
 
 __all__ = [
@@ -30,7 +22,6 @@ __all__ = [
     "legend",
     "mask_uri",
     "number_regions",
-    "one_slice",
     "overlay",
     "photo_uri",
     "render",

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrazzo.datasets import SegmentationDataset
-from terrazzo.figures import as_rgb, one_slice, overlay
+from terrazzo.figures import as_rgb, overlay
+from terrazzo.figures.pictures import one_slice
 from terrazzo.models.base import SegmentationModel
 from terrazzo.predict import segment
 
