@@ -15,6 +15,18 @@ from torch.utils.data import DataLoader
 from terrazzo.core import DataError, RequestError, Sample
 from terrazzo.datasets import DATASETS, SegmentationDataset, build_dataset
 from terrazzo.datasets.about import About
+from tests.datasets import (
+    make_coco_panoptic,
+    make_coco_polygons,
+    make_coco_stuff,
+    make_cvat,
+    make_cvat_masks,
+    make_isbi_membrane,
+    make_label_studio,
+    make_labelme,
+    make_stanford_2d3ds,
+    make_volumes,
+)
 from tests.datasets.conftest import genuine, link_genuine_voc, make_heap, make_tutorial_camvid
 from tests.datasets.make_ade20k import make_ade20k
 from tests.datasets.make_camvid import make_camvid
@@ -50,16 +62,26 @@ CASES = {
     "cityscapes, coarse": Case(make_cityscapes, {"quality": "coarse", "extra": True}, ("train", "val")),
     "cityscapes, colour": Case(make_cityscapes, {"masks": "color", "task": "road"}),
     "cityscapes, genuine": Case(None, {"masks": "labelTrainIds"}, ("train", "val"), "cityscapes"),
+    "coco-panoptic": Case(make_coco_panoptic.make, splits=("train", "val")),
+    "coco-polygons": Case(make_coco_polygons.make, splits=("train", "val")),
+    "coco-stuff": Case(make_coco_stuff.make, splits=("train", "val")),
+    "cvat": Case(make_cvat.make),
+    "cvat-masks": Case(make_cvat_masks.make),
     "folder": Case(make_heap),
+    "isbi-membrane": Case(make_isbi_membrane.make, splits=("train", "val")),
     "kitti-road": Case(make_kitti_road, splits=("train", "val")),
     "kitti-road, genuine": Case(splits=("train",), sample="kitti_road"),
     "kitti-road, lane": Case(make_kitti_road, {"task": "lane"}, ("train", "val")),
     "kitti-semantic": Case(make_kitti_semantic, {"fractions": (0.5, 0.25, 0.25)}),
+    "label-studio": Case(make_label_studio.make),
+    "labelme": Case(make_labelme.make),
     "sbd": Case(make_sbd, splits=("train", "val")),
     "scenes": Case(options={"size": (48, 64), "count": 4}),
+    "stanford-2d3ds": Case(make_stanford_2d3ds.make, splits=("train", "val")),
     "voc": Case(make_voc, splits=("train", "val")),
     "voc, 2007": Case(make_voc, {"year": 2007}),
     "voc, genuine": Case(link_genuine_voc, splits=("train", "val"), sample="voc2012"),
+    "volumes": Case(make_volumes.make),
     "voc, augmented": Case(make_voc, {"aug": "SegmentationClassAug"}, ("train", "val")),
 }
 """A name is a kind, or a kind and what is special of this case."""
@@ -113,16 +135,23 @@ class TestContract:
         dataset = build()
         for index, sample in enumerate(dataset):
             image, mask = sample["image"], sample["mask"]
-            assert image.ndim == 3
-            assert image.shape[2] == dataset.in_channels
+            assert image.ndim == dataset.sides + 1
+            assert image.shape[-1] == dataset.in_channels
             assert image.dtype in (np.uint8, np.uint16, np.float32)
-            assert mask.shape == image.shape[:2]
+            assert mask.shape == image.shape[:-1]
             assert mask.dtype == dataset.labels.mask_dtype
             assert set(np.unique(mask)) <= {*range(dataset.labels.num_classes), dataset.labels.ignore_index}
             assert sample["id"] == dataset.ids[index]
             assert sample["group"] == dataset.groups[index]
             assert image.flags.c_contiguous
             assert image.flags.writeable
+
+    def test_files_are_there(self, build: Build) -> None:
+        """What a cache on disk must watch; kinds that do not say are never cached there."""
+        dataset = build()
+        if (say := getattr(dataset, "files", None)) is not None and (files := say(0)) is not None:
+            assert files
+            assert all(path.is_file() for path in files)
 
     def test_same_again(self, build: Build) -> None:
         one, other = build(), build()

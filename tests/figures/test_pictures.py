@@ -3,7 +3,7 @@ import pytest
 
 from terrazzo.core import LabelMap
 from terrazzo.figures import as_rgb, error_map, legend, number_regions, overlay
-from terrazzo.figures.pictures import WRONG
+from terrazzo.figures.pictures import WRONG, one_slice
 
 LABELS = LabelMap.of({"sky": (10, 20, 200), "road": (120, 60, 120)})
 
@@ -75,3 +75,17 @@ def test_legend__numbers_names_and_colours() -> None:
         (0, "sky", "rgb(10, 20, 200)"),
         (1, "road", "rgb(120, 60, 120)"),
     ]
+
+
+def test_one_slice__of_a_volume_the_one_that_tells_most() -> None:
+    truth = np.zeros((4, 5, 6), np.uint8)
+    truth[1] = 255
+    truth[2, :2] = 1
+    truth[3, 0] = 1
+    image = np.arange(4)[:, None, None, None] * np.ones((4, 5, 6, 1))
+    shown, mask, guess = one_slice(image, truth, truth + 1, void=255)
+    assert (shown == 2).all()
+    assert (mask == truth[2]).all()
+    assert (guess == truth[2] + 1).all()
+    assert one_slice(image[0], truth[0], truth[0], void=255)[0].shape == (5, 6, 1)
+    assert one_slice(image, np.full((4, 5, 6), 255), truth, void=255)[1].shape == (5, 6)

@@ -23,7 +23,7 @@ def predict(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json: JsonOption = None,
 ) -> None:
-    """Segment images of any size: a PNG of raw label ids for each, at the image's own size."""
+    """Segment images of any size: a PNG of raw label ids (of a volume NIfTI) for each, at its own size."""
     from terrazzo.predict import load, predict_files
 
     to = console()

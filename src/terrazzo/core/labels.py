@@ -99,20 +99,21 @@ class LabelMap:
         """(K, 3) RGB colours in train-id order."""
         return np.array([c.color for c in self.classes], dtype=np.uint8)
 
-    def encode(self, raw: NDArray[Any], *, source: str = "mask") -> NDArray[Any]:
+    def encode(self, raw: NDArray[Any], *, source: str = "mask", sides: int = 2) -> NDArray[Any]:
         """Turn a raw mask into train ids.
 
         Args:
-            raw: (H, W) integer ids, or (H, W, 3) uint8 RGB colours.
+            raw: (H, W) integer ids, or (H, W, 3) uint8 RGB colours; with 3 sides (D, H, W) ids.
             source: the file's name, for the message.
+            sides: 2 of an image, 3 of a volume.
 
         Returns:
-            (H, W) train ids, uint8 (int16 beyond 255 classes).
+            (H, W) or (D, H, W) train ids, uint8 (int16 beyond 255 classes).
 
         Raises:
             DataError: an undeclared id or colour: names file, first pixel, value, count and closest colour.
         """
-        if raw.ndim == 3:
+        if raw.ndim == 3 and sides == 2:
             return self._encode_colors(raw, source)
         return self._encode_ids(raw, source)
 

@@ -1,7 +1,8 @@
 """The two containers that data travels in, field by field. Nothing here computes.
 
 Shape letters used all over the project: B images in the batch, C image channels, H and W full size in
-pixels, h and w feature size, K classes (void is never one of them), D feature width.
+pixels, h and w feature size, K classes (void is never one of them), D feature width. A volume has a third
+side: (D, H, W) wherever (H, W) stands, D slices first.
 """
 
 from typing import TYPE_CHECKING, Any, Final, TypedDict
@@ -20,10 +21,15 @@ class Sample(TypedDict):
     """One image with its mask, after decoding and before any transform."""
 
     image: NDArray[Any]
-    """(H, W, C), uint8 in 0..255 (uint16 in 0..65535 or float32 where the source is); RGB when C is 3."""
+    """(H, W, C), uint8 in 0..255 (uint16 in 0..65535 or float32 where the source is); RGB when C is 3.
+
+    (D, H, W, C) of a volume.
+    """
 
     mask: NDArray[np.uint8] | NDArray[np.int16]
-    """(H, W) train ids 0..K-1; void = the label map's `ignore_index` (255, or -1 beyond 255 classes)."""
+    """(H, W), of a volume (D, H, W), train ids 0..K-1; void = the label map's `ignore_index` (255, or -1
+    beyond 255 classes).
+    """
 
     id: str
     """Stable and unique within the dataset; masks written for this sample carry it as their stem."""
@@ -36,7 +42,9 @@ class Batch(TypedDict):
     """What a network trains on: raw pixels and train ids, one size for all images of the batch."""
 
     image: "Tensor"
-    """(B, C, H, W) raw pixel values, uint8 (or float in the same units): the network normalises itself."""
+    """(B, C, H, W), of volumes (B, C, D, H, W), raw pixel values, uint8 (or float in the same units): the
+    network normalises itself.
+    """
 
     target: "Tensor"
-    """(B, H, W) train ids, uint8 or int16, void = the label map's `ignore_index`."""
+    """(B, H, W), of volumes (B, D, H, W), train ids, uint8 or int16, void = the map's `ignore_index`."""

@@ -35,6 +35,9 @@ class SegmentationDataset(ABC):
     further_splits: ClassVar[tuple[str, ...]] = ()
     """Splits that this kind has beyond `SPLITS`; they overlap with those and are no part of `all`."""
 
+    sides: ClassVar[int] = 2
+    """Dimensions of an image; 3 where they are volumes."""
+
     notes: tuple[str, ...] = ()
     """What a person should know of this data but need not fix; goes into the protocol of a score."""
 
@@ -67,7 +70,10 @@ class SegmentationDataset(ABC):
 
     @abstractmethod
     def read(self, index: int) -> tuple[NDArray[Any], NDArray[Any], str]:
-        """Return image (H, W, C), raw mask (H, W) or (H, W, 3), and the mask's name for messages."""
+        """Return image (H, W, C), raw mask (H, W) or (H, W, 3), and the mask's name for messages.
+
+        Of a volume image (D, H, W, C) and raw mask (D, H, W).
+        """
 
     @property
     def fingerprint(self) -> str:
@@ -104,18 +110,19 @@ class SegmentationDataset(ABC):
 
     def _load(self, index: int) -> Sample:
         image, raw, source = self.read(index)
-        if image.shape[:2] != raw.shape[:2]:
+        have, wanted = raw.shape[: self.sides], image.shape[:-1]
+        if have != wanted:
             raise DataError(
-                f"{source}: the mask is {raw.shape[0]} x {raw.shape[1]} but its image "
-                f"{image.shape[0]} x {image.shape[1]} (height x width); expected one size. "
+                f"{source}: the mask is {_by(have)} but its image {_by(wanted)} "
+                f"({'depth x ' if self.sides == 3 else ''}height x width); expected one size. "
                 "Export the mask again at the size of its image."
             )
-        if image.shape[2] != self.in_channels:
+        if image.shape[-1] != self.in_channels:
             raise DataError(
-                f"{self.ids[index]}: the image has {image.shape[2]} channels but this dataset "
+                f"{self.ids[index]}: the image has {image.shape[-1]} channels but this dataset "
                 f"{self.in_channels}, as its first image; expected one number. Convert them to one kind."
             )
-        mask = self.labels.encode(raw, source=source)
+        mask = self.labels.encode(raw, source=source, sides=self.sides)
         return Sample(image=image, mask=mask, id=self.ids[index], group=self.groups[index])
 
 
@@ -146,6 +153,10 @@ class PairDataset(SegmentationDataset):
         """Read both files of a pair."""
         pair = self.pairs[index]
         return read_image(pair.image), read_mask(pair.mask), str(pair.mask)
+
+
+def _by(size: Sequence[int]) -> str:
+    return " x ".join(map(str, size))
 
 
 def check_split(split: str, further: Sequence[str] = ()) -> None:

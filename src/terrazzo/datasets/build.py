@@ -12,23 +12,43 @@ from terrazzo.datasets.ade20k import Ade20k
 from terrazzo.datasets.base import SegmentationDataset, check_split
 from terrazzo.datasets.camvid import CamVid
 from terrazzo.datasets.cityscapes import Cityscapes
+from terrazzo.datasets.coco_panoptic import CocoPanoptic
+from terrazzo.datasets.coco_polygons import CocoPolygons
+from terrazzo.datasets.coco_stuff import CocoStuff
+from terrazzo.datasets.cvat import Cvat
+from terrazzo.datasets.cvat_masks import CvatMasks
 from terrazzo.datasets.folder import Folder
+from terrazzo.datasets.isbi_membrane import IsbiMembrane
 from terrazzo.datasets.kitti_road import KittiRoad
 from terrazzo.datasets.kitti_semantic import KittiSemantic
+from terrazzo.datasets.label_studio import LabelStudio
+from terrazzo.datasets.labelme import LabelMe
 from terrazzo.datasets.sbd import Sbd
 from terrazzo.datasets.scenes import Scenes
+from terrazzo.datasets.stanford_2d3ds import Stanford2D3DS
 from terrazzo.datasets.voc import Voc
+from terrazzo.datasets.volumes import Volumes
 
 DATASETS: dict[str, Callable[..., SegmentationDataset]] = {
     "ade20k": Ade20k,
     "camvid": CamVid,
     "cityscapes": Cityscapes,
+    "coco-panoptic": CocoPanoptic,
+    "coco-polygons": CocoPolygons,
+    "coco-stuff": CocoStuff,
+    "cvat": Cvat,
+    "cvat-masks": CvatMasks,
     "folder": Folder,
+    "isbi-membrane": IsbiMembrane,
     "kitti-road": KittiRoad,
     "kitti-semantic": KittiSemantic,
+    "label-studio": LabelStudio,
+    "labelme": LabelMe,
     "sbd": Sbd,
     "scenes": Scenes,
+    "stanford-2d3ds": Stanford2D3DS,
     "voc": Voc,
+    "volumes": Volumes,
 }
 """Dataset kinds by name."""
 

@@ -138,6 +138,21 @@ def refuse_names(folder: Path, names: Iterable[str], pattern: re.Pattern[str], e
     problems.raise_if_any(str(folder), len(names))
 
 
+def check_pairs(pairs: Sequence[Pair], where: Path) -> None:
+    """Refuse pairs that were put together elsewhere and do not fit.
+
+    Raises:
+        DataError: every missing, unreadable or differently sized file and every id given twice, together.
+    """
+    problems, seen = Problems(), set[str]()
+    for pair in pairs:
+        if pair.id in seen:
+            problems.add("two images of one id", pair.id)
+        seen.add(pair.id)
+        _header_is_fine(pair, problems)
+    problems.raise_if_any(str(where), len(pairs))
+
+
 def _one_pair(stem: str, found: tuple[Sequence[Path], Sequence[Path]], problems: Problems) -> Pair | None:
     images, masks = found
     for files, kind in ((images, "images"), (masks, "masks")):

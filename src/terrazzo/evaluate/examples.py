@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from terrazzo.core import LabelMap, Sample
 from terrazzo.evaluate.evaluation import Evaluation
 from terrazzo.figures import as_rgb, error_map, fit_mask, fit_photo, mask_uri, number_regions, photo_uri
+from terrazzo.figures.pictures import one_slice
 
 PER_KIND = 3
 """Images shown of each kind: best, median, worst."""
@@ -72,8 +73,9 @@ def make_example(
 
 
 def _pictures(sample: Sample, prediction: NDArray[Any], labels: LabelMap) -> tuple[tuple[str, str], ...]:
-    photo = fit_photo(as_rgb(sample["image"]))
-    truth, guess = fit_mask(sample["mask"]), fit_mask(prediction)
+    image, *ids = one_slice(sample["image"], sample["mask"], prediction, void=labels.ignore_index)
+    photo = fit_photo(as_rgb(image))
+    truth, guess = (fit_mask(part) for part in ids)
     errors = error_map(guess, truth, image=photo, ignore_index=labels.ignore_index)
     return (
         ("image", photo_uri(photo)),

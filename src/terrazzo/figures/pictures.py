@@ -65,6 +65,27 @@ def as_rgb(image: NDArray[Any]) -> Picture:
     return stretched
 
 
+def one_slice(
+    image: NDArray[Any], truth: NDArray[Any], guess: NDArray[Any], *, void: int
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return what a picture can show: of a volume the slice that tells most, of an image all of it.
+
+    That is the slice with the most voxels that are neither void nor of the volume's commonest class.
+
+    Args:
+        image: (H, W, C) or (D, H, W, C).
+        truth: (H, W) or (D, H, W) train ids; they decide.
+        guess: predicted ids of the same shape.
+        void: the train id of void.
+    """
+    if truth.ndim == 2:
+        return image, truth, guess
+    known = truth[truth != void]
+    commonest = int(np.bincount(known.ravel()).argmax()) if known.size else void
+    place = int(((truth != void) & (truth != commonest)).sum(axis=(1, 2)).argmax())
+    return image[place], truth[place], guess[place]
+
+
 def overlay(image: NDArray[Any], ids: NDArray[Any], labels: LabelMap, alpha: float = 0.55) -> Picture:
     """Blend class colours over an image and draw the borders between classes; void stays the image.
 

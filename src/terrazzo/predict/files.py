@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from terrazzo.core.errors import DataError, RequestError, TerrazzoError
+from terrazzo.core.volume_files import VOLUME_SUFFIXES, is_volume, read_space, volume_stem, write_label_volume
 from terrazzo.predict.predictor import Predictor, read_pixels
 from terrazzo.predict.segment import to_ids, to_probabilities
 
@@ -32,7 +33,7 @@ class PredictedFile:
     """The file that was predicted."""
 
     mask: Path
-    """PNG of raw label ids, at the image's own size."""
+    """PNG of raw label ids, at the image's own size; of a volume NIfTI, where the volume is in space."""
 
     overlay: Path | None = None
     """PNG of the image with its labels painted over it."""
@@ -59,7 +60,7 @@ def predict_files(
     probabilities: bool = False,
     progress: Progress | None = None,
 ) -> list[PredictedFile]:
-    """Write the labels of images as PNG files of raw ids, `STEM.png`.
+    """Write the labels of images as PNG files of raw ids, `STEM.png`; of volumes `STEM.nii.gz`.
 
     Stopped at any instant, the files that are there are whole.
 
@@ -67,7 +68,7 @@ def predict_files(
         predictor: the model.
         inputs: image files, and folders that are searched for images (sub-folders too, `out` left out).
         out: folder for the results; made if absent.
-        overlay: also write `STEM_overlay.png`, the image with its labels painted over it.
+        overlay: also write `STEM_overlay.png`, the image with its labels painted over it; not of volumes.
         probabilities: also write `STEM_probabilities.npz`: `probabilities` (K, H, W) float16 and `names` (K).
         progress: called after each image.
 
@@ -75,12 +76,16 @@ def predict_files(
         What was written for each image, in order.
 
     Raises:
-        RequestError: before any work: two results of one name, or a result that would overwrite an input.
+        RequestError: before any work: two results of one name, a result that would overwrite an input, or
+            overlays of volumes.
         DataError: no image found; or, after all others are done, those that could not be predicted and why.
         TerrazzoError: a result cannot be written; nothing more is tried.
     """
     out = Path(out)
-    images = find_images([inputs] if isinstance(inputs, str | PathLike) else inputs, out)
+    volumes = predictor.model.sides == 3
+    if volumes and overlay:
+        raise RequestError("Overlays are pictures of images; this model takes volumes. Leave overlay out.")
+    images = find_images([inputs] if isinstance(inputs, str | PathLike) else inputs, out, volumes=volumes)
     plan = _plan(images, out, overlay=overlay, probabilities=probabilities)
     _make_folder(out)
     written: list[PredictedFile] = []
@@ -98,14 +103,20 @@ def predict_files(
     return written
 
 
-def find_images(inputs: Iterable[AnyPath], out: Path) -> list[Path]:
+def find_images(inputs: Iterable[AnyPath], out: Path, *, volumes: bool = False) -> list[Path]:
     """Return the image files that inputs mean, in the order given, those of a folder sorted, none twice.
+
+    Args:
+        inputs: files, and folders that are searched.
+        out: the folder of the results, which is left out of the search.
+        volumes: search folders for volumes instead of images.
 
     Raises:
         DataError: an input does not exist, or there is no image at all.
     """
     from terrazzo.core.images import IMAGE_SUFFIXES
 
+    wanted = VOLUME_SUFFIXES if volumes else IMAGE_SUFFIXES
     places = [Path(given) for given in inputs]
     found: dict[Path, Path] = {}
     for given in places:
@@ -113,23 +124,23 @@ def find_images(inputs: Iterable[AnyPath], out: Path) -> list[Path]:
             raise DataError(
                 f"There is no file or folder {given}. Give image files, or a folder that holds some."
             )
-        for path in _images_below(given, out, IMAGE_SUFFIXES) if given.is_dir() else [given]:
+        for path in _images_below(given, out, wanted) if given.is_dir() else [given]:
             found.setdefault(path.resolve(), path)
     if not found:
         raise DataError(
             f"No images in {', '.join(map(str, places)) or 'nothing'}: looked for files that end in "
-            f"{', '.join(sorted(IMAGE_SUFFIXES))}."
+            f"{', '.join(sorted(wanted))}."
         )
     return list(found.values())
 
 
-def _images_below(folder: Path, out: Path, suffixes: Iterable[str]) -> list[Path]:
+def _images_below(folder: Path, out: Path, suffixes: Sequence[str]) -> list[Path]:
     """Search a folder; hidden files (`._photo.jpg` of other systems) and earlier results are left alone."""
-    known, results = set(suffixes), out.resolve()
+    known, results = tuple(suffixes), out.resolve()
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in known
+        if path.name.lower().endswith(known)
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and (folder.resolve() == results or not path.resolve().is_relative_to(results))
         and path.is_file()
@@ -142,11 +153,13 @@ def _plan(images: Sequence[Path], out: Path, *, overlay: bool, probabilities: bo
     sources = {path.resolve() for path in images}
     plan = []
     for image in images:
+        volume = is_volume(image)
+        stem = volume_stem(image) if volume else image.stem
         item = PredictedFile(
             image,
-            mask=out / f"{image.stem}.png",
-            overlay=out / f"{image.stem}_overlay.png" if overlay else None,
-            probabilities=out / f"{image.stem}_probabilities.npz" if probabilities else None,
+            mask=out / (f"{stem}.nii.gz" if volume else f"{stem}.png"),
+            overlay=out / f"{stem}_overlay.png" if overlay else None,
+            probabilities=out / f"{stem}_probabilities.npz" if probabilities else None,
         )
         for target in item.results:
             _refuse_collision(owners.setdefault(target.name.lower(), image), image, target, sources)
@@ -186,7 +199,12 @@ def _predict_one(predictor: Predictor, item: PredictedFile) -> None:
         _write(item.overlay, lambda path: write_png(path, painted))
     if item.probabilities:
         _write_probabilities(item.probabilities, predictor, prediction)
-    _write(item.mask, lambda path: write_png(path, predictor.labels.decode(ids)))
+    raw = predictor.labels.decode(ids)
+    if is_volume(item.mask):
+        space = read_space(item.image)
+        _write(item.mask, lambda path: write_label_volume(path, raw, space))
+    else:
+        _write(item.mask, lambda path: write_png(path, raw))
 
 
 def _infer(predictor: Predictor, pixels: NDArray[Any]) -> "Prediction":
@@ -196,8 +214,8 @@ def _infer(predictor: Predictor, pixels: NDArray[Any]) -> "Prediction":
     except RequestError as error:  # for instance that it is smaller than the network takes
         raise DataError(str(error)) from error
     except (torch.OutOfMemoryError, MemoryError) as error:
-        height, width = pixels.shape[:2]
-        raise DataError(f"{height} x {width} pixels are too many for the memory here: {error}") from error
+        size = " x ".join(map(str, pixels.shape[: predictor.model.sides]))
+        raise DataError(f"{size} pixels are too many for the memory here: {error}") from error
 
 
 def _write_probabilities(target: Path, predictor: Predictor, prediction: "Prediction") -> None:
@@ -208,7 +226,8 @@ def _write_probabilities(target: Path, predictor: Predictor, prediction: "Predic
 
 def _write(target: Path, save: Callable[[Path], None]) -> None:
     """Write under a temporary name beside the target, then rename: a reader never sees half a file."""
-    temporary = target.with_name(f".{target.stem}.new-{secrets.token_hex(4)}{target.suffix}")
+    ending = ".nii.gz" if is_volume(target) else target.suffix
+    temporary = target.with_name(f".{target.name.removesuffix(ending)}.new-{secrets.token_hex(4)}{ending}")
     try:
         save(temporary)
         temporary.replace(target)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from terrazzo.models.base import SegmentationModel
 
 Image = str | PathLike[str] | NDArray[Any]
-"""A file, or raw pixel values (H, W, C) in uint8, uint16 or float, RGB for three channels."""
+"""A file, or raw pixel values (H, W, C) in uint8, uint16 or float, RGB for three channels; a volume for
+networks that take them: NIfTI, or (D, H, W, C)."""
 
 
 class Predictor:
@@ -131,5 +132,7 @@ def read_pixels(image: Image) -> NDArray[Any]:
     if isinstance(image, np.ndarray):
         return image
     from terrazzo.core.images import read_image
+    from terrazzo.core.volume_files import is_volume, read_volume
 
-    return read_image(Path(image))
+    path = Path(image)
+    return read_volume(path) if is_volume(path) else read_image(path)

@@ -139,7 +139,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
     """Stack samples of one size; images stay channels-last in memory, which convolutions run fastest on."""
     images_BHWC = torch.from_numpy(np.stack([sample["image"] for sample in samples]))
     target_BHW = torch.from_numpy(np.stack([sample["mask"] for sample in samples]))
-    return Batch(image=images_BHWC.permute(0, 3, 1, 2), target=target_BHW)
+    return Batch(image=images_BHWC.movedim(-1, 1), target=target_BHW)
 
 
 def endless_batches(samples: TransformedSamples, draws: Draws, *, workers: int, pin: bool) -> Iterator[Batch]:

@@ -110,8 +110,12 @@ def build_before_step(recipe: Recipe, parts: Parts, state: State) -> Callable[[S
 
 
 def build_seeded_model(recipe: Recipe, data: SegmentationDataset) -> SegmentationModel:
-    """Build the recipe's model for the classes and channels of the data."""
-    return build_model(
+    """Build the recipe's model for the classes and channels of the data.
+
+    Raises:
+        RequestError: the network takes images and the data are volumes, or the other way round.
+    """
+    model = build_model(
         recipe.model.kind,
         num_classes=data.labels.num_classes,
         in_channels=data.in_channels,
@@ -119,6 +123,14 @@ def build_seeded_model(recipe: Recipe, data: SegmentationDataset) -> Segmentatio
         pretrained=recipe.model.pretrained,
         **recipe.model.options,
     )
+    if model.sides != data.sides:
+        things = {2: "images (height, width)", 3: "volumes (depth, height, width)"}
+        raise RequestError(
+            f"The data of kind {data.kind!r} are {things[data.sides]}, but the model {recipe.model.kind!r} "
+            "takes "
+            f"{things[model.sides]}. For volumes set model.kind=vnet and model.options.dimensions=3."
+        )
+    return model
 
 
 def build_batches(recipe: Recipe, parts: Parts, state: State) -> Iterator[Batch]:
@@ -197,9 +209,17 @@ def build_budget(recipe: Recipe, train_samples: int) -> Budget:
 
 
 def _stage(recipe: Recipe, data: SegmentationDataset, config: StageConfig) -> Stage:
+    crop = config.crop or recipe.transforms.crop
+    if len(crop) != data.sides:
+        wanted = "(height, width)" if data.sides == 2 else "(depth, height, width)"
+        raise RequestError(
+            f"crop is {list(crop)}, but the data of kind {data.kind!r} have {data.sides} sides; expected "
+            f"{wanted}. "
+            "Set transforms.crop, and that of every stage that has its own."
+        )
     transform = build_transform(
         recipe.transforms.preset,
-        crop=config.crop or recipe.transforms.crop,
+        crop=crop,
         ignore_index=data.labels.ignore_index,
         num_classes=data.labels.num_classes,
         **{**recipe.transforms.options, **config.options},

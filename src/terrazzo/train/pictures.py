@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from terrazzo.datasets import SegmentationDataset
 from terrazzo.figures import as_rgb, overlay
+from terrazzo.figures.pictures import one_slice
 from terrazzo.models.base import SegmentationModel
 from terrazzo.predict import segment
 
@@ -19,7 +20,8 @@ def validation_pictures(
     """Yield (name, RGB picture (H, 3W, 3)) for a few images spread over the dataset."""
     for index in sorted({len(data) * i // PICTURES for i in range(PICTURES)}):
         sample = data[index]
-        shown = as_rgb(sample["image"])
-        truth = overlay(shown, sample["mask"], data.labels)
-        predicted = overlay(shown, segment(model, sample["image"]), data.labels)
+        guess = segment(model, sample["image"])
+        image, mask, guess = one_slice(sample["image"], sample["mask"], guess, void=data.labels.ignore_index)
+        shown = as_rgb(image)
+        truth, predicted = overlay(shown, mask, data.labels), overlay(shown, guess, data.labels)
         yield f"validation/{sample['id']}", np.concatenate([shown, truth, predicted], axis=1)

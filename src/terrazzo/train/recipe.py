@@ -12,7 +12,7 @@ from terrazzo.losses.config import LossConfig
 from terrazzo.models.config import ModelConfig
 from terrazzo.train.optimizer import OptimizerConfig
 from terrazzo.train.schedule import ScheduleConfig
-from terrazzo.transforms.config import TransformConfig
+from terrazzo.transforms.config import Crop, TransformConfig
 
 BUDGETS = ("steps", "epochs", "minutes")
 
@@ -23,8 +23,8 @@ class StageConfig(Config):
     until: float = Field(gt=0.0, le=1.0)
     """Progress of the budget at which the next stage begins."""
 
-    crop: tuple[int, int] | None = None
-    """(height, width); none keeps `transforms.crop`."""
+    crop: Crop | None = None
+    """(height, width), of volumes (depth, height, width); none keeps `transforms.crop`."""
 
     batch_size: int | None = Field(None, ge=1)
     """None keeps `train.batch_size`."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from terrazzo.core.errors import RequestError, did_you_mean, unknown_name
 from terrazzo.transforms.geometric import Pixels, Window, cut, cut_mask, draw_window, flip, rotate
 from terrazzo.transforms.photometric import Jitter, add_noise, blur, jitter
+from terrazzo.transforms.volumes import build_volume_transform
 
 Transform = Callable[[NDArray[Any], NDArray[Any], np.random.Generator], tuple[NDArray[Any], NDArray[Any]]]
 
@@ -133,7 +134,7 @@ class CropTransform:
 def build_transform(
     preset: str,
     *,
-    crop: tuple[int, int],
+    crop: tuple[int, ...],
     ignore_index: int,
     num_classes: int,
     max_share: float = 0.75,
@@ -143,7 +144,7 @@ def build_transform(
 
     Args:
         preset: a key of `PRESETS`.
-        crop: (h, w) of what comes out, pixels.
+        crop: (h, w) of what comes out, pixels; (d, h, w) makes a transform of volumes (see `volumes.py`).
         ignore_index: the train id of void; fills the mask outside the source.
         num_classes: K.
         max_share: no class fills more than this share of a crop's labelled pixels, where ten tries avoid it.
@@ -152,6 +153,11 @@ def build_transform(
     Raises:
         RequestError: an unknown preset or option (with the closest match), or an impossible value.
     """
+    if len(crop) == 3:
+        return build_volume_transform(
+            preset, crop=crop, ignore_index=ignore_index, max_share=max_share, **options
+        )
+    height, width = crop
     if preset not in PRESETS:
         raise unknown_name("transform preset", preset, PRESETS)
     known = [field.name for field in fields(Strength)]
@@ -166,7 +172,7 @@ def build_transform(
         options["scale"] = tuple(options["scale"])
     strength = replace(PRESETS[preset], **options)
     _check(strength)
-    return _single_threaded(strength, (int(crop[0]), int(crop[1])), ignore_index, num_classes, max_share)
+    return _single_threaded(strength, (int(height), int(width)), ignore_index, num_classes, max_share)
 
 
 def _single_threaded(*facts: Any) -> CropTransform:
