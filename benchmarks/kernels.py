@@ -197,7 +197,7 @@ def kernel_cases(kind: str, turns: int, compiled: bool) -> list[dict[str, Any]]:
     results = []
     for case in CASES:
         for batch in BATCHES:
-            for source in ("network", "noise"):
+            for source in ("network",) if kind == "region" else ("network", "noise"):
                 torch._dynamo.reset()
                 logits, target = example(case, batch, source)
                 subjects = KINDS[kind](case, logits, target, compiled and source == "network")
@@ -258,15 +258,25 @@ def main() -> None:
     given = parser.parse_args()
     machine.warn_if_busy()
     facts = machine.facts()
-    rows: list[dict[str, Any]] = []
-    for kind in [given.only] if given.only else [*KINDS, "confusion"]:
+    kinds = [given.only] if given.only else [*KINDS, "confusion"]
+    for kind in kinds:
         if kind == "confusion":
-            rows += confusion_cases(given.turns)
+            new = confusion_cases(given.turns)
         else:
-            rows += kernel_cases(kind, given.turns, not given.no_compile)
-    if not given.only:
-        fill(PAGE, "kernels", page_table(rows))
-    given.out.write_text(json.dumps({"machine": facts, "turns": given.turns, "cases": rows}, indent=1) + "\n")
+            new = kernel_cases(kind, given.turns, not given.no_compile)
+        keep(given.out, kind, {"machine": facts, "turns": given.turns}, new)
+    if given.out == RESULT:
+        fill(PAGE, "kernels", page_table(json.loads(RESULT.read_text())["cases"]))
+
+
+def keep(file: Path, kind: str, facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+    """Write the rows of one kernel down at once; those of the others stay."""
+    cases = json.loads(file.read_text())["cases"] if file.exists() else []
+    order = [*KINDS, "confusion"]
+    cases = sorted(
+        [row for row in cases if row["kernel"] != kind] + rows, key=lambda row: order.index(row["kernel"])
+    )
+    file.write_text(json.dumps({**facts, "cases": cases}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -85,16 +85,20 @@ def test_argmax_operator__compiles_without_a_break() -> None:
         assert torch.equal(got, expected)
 
 
-def test_operators__run_under_autocast() -> None:
+@pytest.mark.parametrize("numba", [True, False])
+def test_operators__run_under_autocast(monkeypatch: pytest.MonkeyPatch, numba: bool) -> None:
+    if not numba:
+        monkeypatch.setattr("terrazzo.kernels.dispatch.compiled_room", lambda name: None)
     logits, target = example()
+    options: dict[str, Any] = {"stride": 4, "label_smoothing": 0.1, "weight": [1.0, 2.0, 3.0, 4.0, 5.0]}
     network = nn.Conv2d(5, 5, 1)
     with torch.autocast("cpu", torch.bfloat16):
         narrow = network(logits)
-        loss = upsample_cross_entropy(narrow, target, stride=4)
+        loss = upsample_cross_entropy(narrow, target, **options)
         sums = upsample_region_sums(narrow, target, stride=4)
     assert narrow.dtype == torch.bfloat16
     assert loss.dtype == sums.dtype == torch.float32
-    assert torch.equal(loss, upsample_cross_entropy(narrow.float(), target, stride=4))
+    assert torch.equal(loss, upsample_cross_entropy(narrow.float(), target, **options))
     (loss + sums.mean()).backward()  # type: ignore[no-untyped-call]
     assert logits.grad is not None
     assert network.weight.grad is not None
