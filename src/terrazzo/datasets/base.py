@@ -1,26 +1,37 @@
 """What every dataset is: a sequence of samples with stable ids, groups and a label map.
 
 A subclass says what there is (`ids`, `groups`, `labels`) and how one item is read (`read`, the raw mask
-still raw). This base encodes masks, checks what came, and keeps decoded samples in memory when asked.
+still raw). This base encodes masks, checks what came, brings samples to another size and keeps decoded ones
+in memory or on disk when asked (`prepare`).
 """
 
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from terrazzo.core.errors import DataError, RequestError, closest
-from terrazzo.core.images import read_image, read_mask
+from terrazzo.core.errors import DataError, RequestError
+from terrazzo.core.images import image_size, read_image, read_mask
 from terrazzo.core.labels import LabelMap
+from terrazzo.core.resize import Resize, checked_resize, resize_ids, resize_sample, resized_size
 from terrazzo.core.sample import Sample
+from terrazzo.datasets.disk_cache import Arrays, DiskCache
 from terrazzo.datasets.pairing import Pair
+from terrazzo.datasets.preparation import cache_parameters, checked_cache, resize_note
+from terrazzo.datasets.splits import SPLITS, check_split, refuse_empty, wanted_splits
 
-SPLITS = ("train", "val", "test")
-"""The splits there may be; `all` stands for these together, in this order."""
+__all__ = [
+    "SPLITS",
+    "PairDataset",
+    "SegmentationDataset",
+    "check_split",
+    "refuse_empty",
+    "wanted_splits",
+]
 
 
 class SegmentationDataset(ABC):
@@ -34,6 +45,14 @@ class SegmentationDataset(ABC):
 
     notes: tuple[str, ...] = ()
     """What a person should know of this data but need not fix; goes into the protocol of a score."""
+
+    weights: tuple[float, ...] | None = None
+    """How often each sample is wanted, relative to the others, where the data say so; 0 or more."""
+
+    resize: Resize | None = None
+    """What size samples are brought to; set by `prepare`."""
+
+    _disk: DiskCache | None = None
 
     def __init__(
         self,
@@ -66,10 +85,54 @@ class SegmentationDataset(ABC):
     def read(self, index: int) -> tuple[NDArray[Any], NDArray[Any], str]:
         """Return image (H, W, C), raw mask (H, W) or (H, W, 3), and the mask's name for messages."""
 
+    def files(self, index: int) -> tuple[Path, ...] | None:
+        """Return the files that a sample is read from, by which a cache on disk knows that it is out of date.
+
+        None where the kind does not say; then there is no cache on disk.
+        """
+        return None
+
+    def prepare(
+        self,
+        *,
+        cache: bool | str | None = None,
+        resize: Any = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Choose size and keeping of samples, before the first is read. Any kind can have both.
+
+        Args:
+            cache: one of `preparation.CACHES`; True and False mean memory and none, None leaves it.
+            resize: (H, W), or a factor; see `core.resize` for the pixels. The score is then at that size.
+            facts: the options this dataset was made with, all that decide what a sample looks like.
+
+        Raises:
+            RequestError: an unknown cache or size, a kind that names no files, or a disk without the room.
+        """
+        self.resize = checked_resize(resize)
+        if self.resize is not None:
+            self.notes += (resize_note(self.resize),)
+        if cache is None:
+            return
+        where = checked_cache(cache)
+        self._cache = {} if where == "memory" else None
+        if where.startswith("disk"):
+            self._open_disk(facts or {}, hashed=where == "disk-hashed")
+
+    @property
+    def cache_note(self) -> str | None:
+        """Where decoded samples lie on disk and how large they are, for people."""
+        return None if self._disk is None else self._disk.describe()
+
+    def mask(self, index: int) -> NDArray[Any]:
+        """Return the mask (H, W) of train ids alone, at less cost than the whole sample where possible."""
+        return self[index]["mask"]
+
     @property
     def fingerprint(self) -> str:
-        """Short sha256 of kind, split, ids and label map: what a score's protocol names the data by."""
-        facts = [self.kind, self.split, self.ids, self.labels.to_json()]
+        """Short sha256 of kind, split, ids, labels and size: what a score's protocol names the data by."""
+        facts: list[Any] = [self.kind, self.split, self.ids, self.labels.to_json()]
+        facts += [] if self.resize is None else [self.resize]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
     def __len__(self) -> int:
@@ -100,11 +163,20 @@ class SegmentationDataset(ABC):
         return self.__dict__ | {"_cache": None if self._cache is None else {}}
 
     def _load(self, index: int) -> Sample:
-        image, raw, source = self.read(index)
-        if image.shape[:2] != raw.shape[:2]:
+        if self._disk is None:
+            image, mask = self._decode(index)
+        else:
+            files = self.files(index) or ()
+            image, mask = self._disk.get(self.ids[index], files, lambda: self._decode(index))
+        return Sample(image=image, mask=mask, id=self.ids[index], group=self.groups[index])
+
+    def _decode(self, index: int) -> Arrays:
+        """Return image and mask of train ids at the size asked for."""
+        image, raw, source, size = self._read_at_least(index)
+        if size != raw.shape[:2]:
             raise DataError(
                 f"{source}: the mask is {raw.shape[0]} x {raw.shape[1]} but its image "
-                f"{image.shape[0]} x {image.shape[1]} (height x width); expected one size. "
+                f"{size[0]} x {size[1]} (height x width); expected one size. "
                 "Export the mask again at the size of its image."
             )
         if image.shape[2] != self.in_channels:
@@ -113,7 +185,25 @@ class SegmentationDataset(ABC):
                 f"{self.in_channels}, as its first image; expected one number. Convert them to one kind."
             )
         mask = self.labels.encode(raw, source=source)
-        return Sample(image=image, mask=mask, id=self.ids[index], group=self.groups[index])
+        if self.resize is None:
+            return image, mask
+        return resize_sample(image, mask, resized_size(size, self.resize))
+
+    def _read_at_least(self, index: int) -> tuple[NDArray[Any], NDArray[Any], str, tuple[int, int]]:
+        """Read a sample, the image perhaps smaller than on disk; last the size (H, W) it has there."""
+        image, raw, source = self.read(index)
+        return image, raw, source, image.shape[:2]
+
+    def _open_disk(self, facts: Mapping[str, Any], *, hashed: bool) -> None:
+        if self.files(0) is None:
+            raise RequestError(
+                f"cache: disk is not there for {self.kind!r} data: they do not say which files they are read "
+                "from, so a change would go unnoticed. Use cache: memory."
+            )
+        parameters = cache_parameters(self.kind, self.labels, self.resize, facts)
+        self._disk = DiskCache(self.kind, parameters, hashed=hashed)
+        first = self[0]
+        self._disk.refuse_full_disk((first["image"].nbytes + first["mask"].nbytes) * len(self))
 
 
 class PairDataset(SegmentationDataset):
@@ -144,35 +234,27 @@ class PairDataset(SegmentationDataset):
         pair = self.pairs[index]
         return read_image(pair.image), read_mask(pair.mask), str(pair.mask)
 
+    def files(self, index: int) -> tuple[Path, ...] | None:
+        """Return image and mask."""
+        return self.pairs[index].image, self.pairs[index].mask
 
-def check_split(split: str) -> None:
-    """Refuse a split that nobody knows.
+    def mask(self, index: int) -> NDArray[Any]:
+        """Read the mask alone, unless the sample is kept anyway."""
+        if self._reads_otherwise or self._disk is not None or self._cache is not None:
+            return super().mask(index)
+        pair = self.pairs[index]
+        mask = self.labels.encode(read_mask(pair.mask), source=str(pair.mask))
+        return mask if self.resize is None else resize_ids(mask, resized_size(mask.shape, self.resize))
 
-    Raises:
-        RequestError: it is not train, val, test or all.
-    """
-    known = (*SPLITS, "all")
-    if split not in known:
-        match = closest(split, known)
-        hint = f"did you mean {match!r}? " if match else ""
-        raise RequestError(f"Unknown split {split!r}: {hint}Expected one of {', '.join(known)}.")
+    @property
+    def _reads_otherwise(self) -> bool:
+        """Whether a subclass reads its files in a way of its own, which must not be passed by."""
+        return type(self).read is not PairDataset.read
 
-
-def wanted_splits(split: str) -> tuple[str, ...]:
-    """Return the splits that a name stands for: itself, or all three."""
-    return SPLITS if split == "all" else (split,)
-
-
-def refuse_empty(split: str, root: Path, counts: dict[str, int], advice: str = "") -> None:
-    """Raise where the split asked for holds nothing.
-
-    Raises:
-        DataError: names the split, the folder, and how many pairs each split there has.
-    """
-    if any(counts.get(name, 0) for name in wanted_splits(split)):
-        return
-    there = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
-    raise DataError(
-        f"The split {split!r} of {root} is empty: no pair of image and mask. "
-        f"Found: {there or 'no pair in any split'}. {advice or 'Choose another split or another folder.'}"
-    )
+    def _read_at_least(self, index: int) -> tuple[NDArray[Any], NDArray[Any], str, tuple[int, int]]:
+        if self.resize is None or self._reads_otherwise:
+            return super()._read_at_least(index)
+        pair = self.pairs[index]
+        size = image_size(pair.image)
+        image = read_image(pair.image, at_least=resized_size(size, self.resize))
+        return image, read_mask(pair.mask), str(pair.mask), size

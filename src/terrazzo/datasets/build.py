@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from terrazzo.core.errors import ConfigError, RequestError, unknown_name
+from terrazzo.core.errors import ConfigError, RequestError, did_you_mean, unknown_name
 from terrazzo.core.labels import LabelMap
 from terrazzo.core.options import checked_options
 from terrazzo.datasets.base import SegmentationDataset, check_split
@@ -21,8 +21,18 @@ DATASETS: dict[str, Callable[..., SegmentationDataset]] = {
 """Dataset kinds by name."""
 
 
+PREPARED = ("cache", "resize")
+"""Options that every kind has, whatever its class takes; see `SegmentationDataset.prepare`."""
+
+
 def build_dataset(
-    kind: str, *, root: str | Path | None = None, split: str = "train", **options: Any
+    kind: str,
+    *,
+    root: str | Path | None = None,
+    split: str = "train",
+    cache: bool | str | None = None,
+    resize: Any = None,
+    **options: Any,
 ) -> SegmentationDataset:
     """Build a dataset by kind.
 
@@ -30,6 +40,8 @@ def build_dataset(
         kind: a key of `DATASETS`.
         root: the folder of the data, for kinds that have one.
         split: train, val, test or all.
+        cache: keep decoded samples: none, memory (also True), disk, or disk-hashed.
+        resize: (H, W) that samples are brought to, or a factor.
         **options: what the kind's class takes.
 
     Raises:
@@ -49,8 +61,20 @@ def build_dataset(
         raise RequestError(
             f"The dataset {kind!r} is made on the fly and has no folder; leave {str(root)!r} out."
         )
-    checked = checked_options(DATASETS[kind], options, owner=f"dataset {kind!r}", reserved={"root", "split"})
-    return DATASETS[kind](split=split, **place, **checked)
+    owner = f"dataset {kind!r}"
+    _refuse_unknown(kind, options, owner)
+    checked = checked_options(DATASETS[kind], options, owner=owner, reserved={"root", "split"})
+    dataset = DATASETS[kind](split=split, **place, **checked)
+    dataset.prepare(cache=cache, resize=resize, facts=checked)
+    return dataset
+
+
+def _refuse_unknown(kind: str, options: dict[str, Any], owner: str) -> None:
+    own = [name for name in inspect.signature(DATASETS[kind]).parameters if name not in {"root", "split"}]
+    known = list(dict.fromkeys([*own, *PREPARED]))
+    for name in options:
+        if name not in known:
+            raise ConfigError(f"The {owner} has no option {name!r}: {did_you_mean(name, known)}")
 
 
 def kind_labels(kind: str) -> LabelMap:
