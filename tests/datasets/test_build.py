@@ -50,7 +50,7 @@ def test_open_dataset__yaml_mistakes_name_the_file(heap: Path) -> None:
     with pytest.raises(ConfigError, match=r"data\.yaml: .*no option 'fractoins': did you mean 'fractions'"):
         open_dataset(path, split="train")
     path.write_text("kind: 3\n")
-    with pytest.raises(ConfigError, match="kind is 3; expected one of camvid, folder, scenes"):
+    with pytest.raises(ConfigError, match=r"kind is 3; expected one of .*camvid, .*folder, .*scenes"):
         open_dataset(path, split="train")
     path.write_text("kind: folder\nroot: heap\nsplit: val\n")
     with pytest.raises(ConfigError, match="split is chosen when the data are opened"):

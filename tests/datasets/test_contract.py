@@ -4,6 +4,7 @@ import multiprocessing
 import pickle
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,19 +13,30 @@ from torch.utils.data import DataLoader
 
 from terrazzo.core import RequestError, Sample
 from terrazzo.datasets import DATASETS, SegmentationDataset, build_dataset
+from tests.datasets.conftest import save_dataset_dict, save_manifest
 
 Build = Callable[..., SegmentationDataset]
 
 
 @pytest.fixture(params=sorted(DATASETS))
-def build(request: pytest.FixtureRequest, heap: Path, tutorial_camvid: Path) -> Build:
+def build(
+    request: pytest.FixtureRequest, heap: Path, tutorial_camvid: Path, monkeypatch: pytest.MonkeyPatch
+) -> Build:
     """A function that builds a small dataset of each kind; it takes a split and further options."""
-    roots = {"folder": heap, "camvid": tutorial_camvid}
     kind = request.param
+    monkeypatch.setenv("TERRAZZO_CACHE", str(heap.parent / "cache"))
+    roots: dict[str, Any] = {"folder": heap, "camvid": tutorial_camvid}
+    if kind == "manifest":
+        roots[kind] = save_manifest(heap)
+    elif kind == "huggingface":
+        roots[kind] = save_dataset_dict(heap)
 
-    def make(split: str = "train", **options: object) -> SegmentationDataset:
+    def make(split: str = "train", **options: Any) -> SegmentationDataset:
         if kind == "scenes":
             options = {"size": (48, 64), "count": 4} | options
+        if kind == "concat":
+            scenes = {"source": "scenes", "options": {"size": [48, 64], "count": 2}}
+            options = {"sources": [{**scenes, "name": "a"}, {**scenes, "name": "b"}]} | options
         return build_dataset(kind, root=roots.get(kind), split=split, **options)
 
     return make
@@ -68,13 +80,25 @@ class TestContract:
         assert one.ids == other.ids
         assert all(same(one[i], other[i]) and same(one[i], one[i]) for i in range(len(one)))
 
-    def test_cache_changes_nothing_and_cannot_be_spoilt(self, build: Build) -> None:
-        plain, cached = build(), build(cache=True)
+    @pytest.mark.parametrize("cache", ["memory", "disk", "disk-hashed"])
+    def test_cache_changes_nothing_and_cannot_be_spoilt(self, build: Build, cache: str) -> None:
+        plain, cached = build(), build(cache=cache)
+        assert all(same(a, b) for a, b in zip(cached, plain, strict=True))
         for _ in range(2):
             sample = cached[0]
             assert same(sample, plain[0])
             sample["image"][:] = 0
             sample["mask"][:] = 0
+
+    def test_resized_samples_and_masks_alone(self, build: Build) -> None:
+        small, plain = build(resize=(5, 7)), build()
+        for index, sample in enumerate(small):
+            assert sample["image"].shape == (5, 7, plain.in_channels)
+            assert sample["image"].dtype == plain[index]["image"].dtype
+            assert np.array_equal(small.mask(index), sample["mask"])
+            assert np.array_equal(plain.mask(index), plain[index]["mask"])
+        assert small.fingerprint != plain.fingerprint
+        assert "resized to 5 x 7" in small.notes[-1]
 
     def test_index_out_of_range(self, build: Build) -> None:
         dataset = build()

@@ -10,15 +10,24 @@ from terrazzo.core.labels import LabelMap
 from terrazzo.core.options import checked_options
 from terrazzo.datasets.base import SegmentationDataset, check_split
 from terrazzo.datasets.camvid import CamVid
+from terrazzo.datasets.concat import Concat
 from terrazzo.datasets.folder import Folder
+from terrazzo.datasets.huggingface import HuggingFace
+from terrazzo.datasets.manifest import Manifest
 from terrazzo.datasets.scenes import Scenes
+from terrazzo.datasets.table import SUFFIXES
 
 DATASETS: dict[str, Callable[..., SegmentationDataset]] = {
     "camvid": CamVid,
+    "concat": Concat,
     "folder": Folder,
+    "huggingface": HuggingFace,
+    "manifest": Manifest,
     "scenes": Scenes,
 }
 """Dataset kinds by name."""
+
+_NO_FOLDER = {"concat": "is made of its sources"}
 
 
 PREPARED = ("cache", "resize")
@@ -58,9 +67,8 @@ def build_dataset(
             raise RequestError(f"The dataset {kind!r} needs a folder: write {kind}:PATH, or give root.")
         place = {"root": root}
     elif root is not None:
-        raise RequestError(
-            f"The dataset {kind!r} is made on the fly and has no folder; leave {str(root)!r} out."
-        )
+        why = _NO_FOLDER.get(kind, "is made on the fly")
+        raise RequestError(f"The dataset {kind!r} {why} and has no folder; leave {str(root)!r} out.")
     owner = f"dataset {kind!r}"
     _refuse_unknown(kind, options, owner)
     checked = checked_options(DATASETS[kind], options, owner=owner, reserved={"root", "split"})
@@ -98,8 +106,9 @@ def open_dataset(source: str | Path, *, split: str, **options: Any) -> Segmentat
     """Open what a person names as data.
 
     Args:
-        source: `kind:path`; a kind that needs no folder (`scenes`); a folder with images/ and masks/; or a
-            dataset YAML with the keys kind, root (relative to the YAML) and options of that kind.
+        source: `kind:path`; a kind that needs no folder (`scenes`); a folder with images/ and masks/, or one
+            saved by the `datasets` library; a manifest (.csv, .tsv, .parquet); or a dataset YAML with the
+            keys kind, root (relative to the YAML, as the sources of `concat` are) and options of that kind.
         split: train, val, test or all.
         **options: options of the kind; they win over those of a YAML.
 
@@ -114,13 +123,16 @@ def open_dataset(source: str | Path, *, split: str, **options: Any) -> Segmentat
     path = Path(source)
     if path.suffix.lower() in {".yaml", ".yml"}:
         return _open_yaml(path, split, options)
+    if path.suffix.lower() in SUFFIXES:
+        return build_dataset("manifest", root=path, split=split, **options)
     if path.is_dir():
-        return build_dataset("folder", root=path, split=split, **options)
+        saved = any((path / name).is_file() for name in ("dataset_dict.json", "state.json"))
+        return build_dataset("huggingface" if saved else "folder", root=path, split=split, **options)
     if colon and not path.exists():
         raise unknown_name("dataset kind", kind, DATASETS)
     raise RequestError(
         f"No data at {text!r}: expected kind:path (kinds: {', '.join(DATASETS)}), scenes, "
-        "a folder with images/ and masks/, or a dataset YAML. Check the path."
+        "a folder with images/ and masks/, a manifest (.csv, .parquet), or a dataset YAML. Check the path."
     )
 
 
@@ -133,11 +145,24 @@ def _open_yaml(path: Path, split: str, options: dict[str, Any]) -> SegmentationD
         raise ConfigError(f"{path}: kind is {kind!r}; expected one of {', '.join(DATASETS)}.")
     if "split" in data:
         raise ConfigError(f"{path}: split is chosen when the data are opened, not here; remove the key.")
-    if isinstance(data.get("root"), str):
-        data["root"] = path.parent / data["root"]
-    if isinstance(data.get("classes"), str):
-        data["classes"] = path.parent / data["classes"]
+    for key in ("root", "classes"):
+        if isinstance(data.get(key), str):
+            data[key] = path.parent / data[key]
+    if kind == "concat" and isinstance(data.get("sources"), list):
+        data["sources"] = [_beside(source, path.parent) for source in data["sources"]]
     try:
         return build_dataset(kind, split=split, **(data | options))
     except RequestError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _beside(source: Any, folder: Path) -> Any:
+    """Return a source of `concat` with its path relative to a folder; other things are left to the kind."""
+    if isinstance(source, dict):
+        return {**source, "source": _beside(source.get("source"), folder)}
+    if not isinstance(source, str):
+        return source
+    kind, colon, rest = source.partition(":")
+    if kind in DATASETS:
+        return f"{kind}:{folder / rest}" if colon and rest else source
+    return str(folder / source)

@@ -1,9 +1,9 @@
 """`huggingface`: a dataset of the `datasets` library: an object, a folder it saved, or Parquet files.
 
 Classes: from the option `classes`, else classes.json in the folder.
-Files: what `save_to_disk` writes (dataset_dict.json, or state.json for one split), or Parquet files as the hub
-has them (`train-00000-of-00002.parquet`, directly or in data/); images and masks as encoded PNG, JPEG, ...
-in a column each. Parquet is converted once by the library, into its own cache.
+Files: what `save_to_disk` writes (dataset_dict.json, or state.json for one part), or Parquet files as on the
+hub (`train-00000-of-00002.parquet`, directly or in data/); images and masks as encoded PNG, JPEG, ... in a
+column each. Parquet is converted once by the library, into its own cache.
 Split: the names of the parts (`validation` is val); one part alone is divided by its column split or by
 `fractions`. Group: a column. Nothing is downloaded. Licence and citation: those of the data.
 """
@@ -90,6 +90,8 @@ class HuggingFace(SegmentationDataset):
             raise DataError(
                 f"The column {id_column!r} has an id twice; expected each once. Leave id_column out."
             )
+        first_files = [self._file(0, which) for which in (0, 1)]
+        self._by_path = any(isinstance(file, Path) for file in first_files)
         super().__init__(
             split=split,
             labels=labels_for(classes, place, lambda: [self._file(i, 1) for i in self._looked_at()]),
@@ -109,7 +111,11 @@ class HuggingFace(SegmentationDataset):
     def files(self, index: int) -> tuple[Path, ...] | None:
         """Return the Arrow files the rows lie in; none are known of data that are in memory alone."""
         data, _ = self._items[index]
-        return tuple(Path(file["filename"]) for file in data.cache_files) or None
+        if not data.cache_files:
+            return None
+        pixels = [self._file(index, which) for which in (0, 1)] if self._by_path else []
+        beside = [path for path in pixels if isinstance(path, Path)]
+        return *beside, *(Path(file["filename"]) for file in data.cache_files)
 
     def _file(self, index: int, which: int) -> Path | Encoded:
         """Return the image (0) or the mask (1) of an item, still encoded."""
@@ -160,8 +166,8 @@ def _opened(root: Any) -> dict[str, Any]:
     files = sorted(path.glob("*.parquet")) or sorted((path / "data").glob("*.parquet"))
     if not files:
         raise DataError(
-            f"{path}: no data of the datasets library. Expected dataset_dict.json or state.json as save_to_disk "
-            "writes them, or *.parquet files in it or in data/. Give the folder that holds them."
+            f"{path}: no data of the datasets library. Expected dataset_dict.json or state.json as "
+            "save_to_disk writes them, or *.parquet files in it or in data/. Give the folder that holds them."
         )
     names = [file.stem.partition("-")[0] for file in files]
     named = names if all(split_of(name) for name in names) else [""] * len(files)

@@ -10,6 +10,7 @@ would have had there carry another label, and a network would learn both. A pers
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import chain, count
 from typing import Literal
 
 import numpy as np
@@ -74,11 +75,13 @@ def _names(
     sources: Mapping[str, LabelMap], classes: Sequence[str] | None, aliases: Mapping[str, Sequence[str]]
 ) -> dict[str, str]:
     """Return the common class that each name, written without case and marks, stands for."""
-    known = {_key(own): own for labels in reversed(sources.values()) for own in labels.names}
-    first = {key: known[key] for labels in sources.values() for key in map(_key, labels.names)}
-    common_of = {_key(name): name for name in classes} if classes is not None else dict(first)
+    known: dict[str, str] = {}
+    for labels in sources.values():
+        for own in labels.names:
+            known.setdefault(_key(own), own)
+    common_of = dict(known) if classes is None else {_key(name): name for name in classes}
     for common, others in aliases.items():
-        if classes is not None and _key(common) not in common_of:
+        if classes is not None and _key(common) not in map(_key, classes):
             raise RequestError(f"aliases name {common!r}, which is no class: {did_you_mean(common, classes)}")
         for other in (common, *others):
             if other != common and _key(other) not in known:
@@ -86,7 +89,7 @@ def _names(
                     f"{other!r} is given as another name of {common!r}, but no source has such a class: "
                     f"{did_you_mean(other, known.values())}"
                 )
-        written = common_of.get(_key(common), common) if classes is not None else common
+        written = common if classes is None else common_of[_key(common)]
         for other in (common, *others):
             common_of[_key(other)] = written
     return common_of
@@ -99,7 +102,8 @@ def _refuse_merging(name: str, labels: LabelMap, common_of: Mapping[str, str], w
         key = _key(own)
         if key in seen and common_of.get(key) in wanted:
             raise RequestError(
-                f"{name} has the classes {seen[key]!r} and {own!r}, which differ in spelling alone; rename one."
+                f"{name} has the classes {seen[key]!r} and {own!r}, which differ only in case or marks "
+                "between words, as the names of one class may; rename one."
             )
         seen[key] = own
 
@@ -121,14 +125,8 @@ def _common_map(
     classes = []
     for position, name in enumerate(wanted):
         colors = [c.color for m in sources.values() for c in m.classes if common_of.get(_key(c.name)) == name]
-        color = next((c for c in colors if c not in used), None)
-        for step in range(len(wanted) * 4):
-            if color is not None:
-                break
-            candidate = spread_color(position + step)
-            color = None if candidate in used else candidate
-        if color is None:
-            raise RequestError(f"No colour is left for the class {name!r}; give the sources other colours.")
+        fresh = (spread_color(position + step) for step in count())
+        color = next(c for c in chain(colors, fresh) if c not in used)
         used.add(color)
         classes.append(LabelClass(name, color, (position,)))
     void = (255,) if len(classes) <= 255 else (65535,)

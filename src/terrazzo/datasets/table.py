@@ -108,7 +108,19 @@ def _read_parquet(path: Path) -> tuple[list[str], list[Mapping[str, Any]]]:
         table = parquet.read_table(path, columns=[n for n in names if n in (*NEEDED, *OPTIONAL)])
     except (arrow.ArrowException, OSError) as error:
         raise DataError(f"{path}: cannot be read as Parquet ({error}). Write it again.") from None
+    for name in NEEDED:
+        if name in table.column_names and not _is_text(table.schema.field(name).type):
+            raise DataError(
+                f"{path}: the column {name!r} holds {table.schema.field(name).type}; a manifest has paths "
+                f"there. If images lie in the table itself, open it as huggingface:{path}."
+            )
     return names, table.to_pylist()
+
+
+def _is_text(kind: Any) -> bool:
+    return str(kind) in {"string", "large_string", "string_view", "null"} or str(kind).startswith(
+        "dictionary"
+    )
 
 
 def _check_columns(columns: Sequence[str], path: Path) -> None:
