@@ -93,9 +93,14 @@ def shrink_on_load(image: Image.Image, at_least: tuple[int, int], *, sideways: b
         at_least: (H, W) upright.
         sideways: whether the camera's rotation swaps rows and columns.
     """
-    if image.format in JPEGS:
-        height, width = reversed(at_least) if sideways else at_least
-        image.draft(image.mode, (width, height))
+    if image.format not in JPEGS:
+        return
+    height, width = reversed(at_least) if sideways else at_least
+    for part in (8, 4, 2):
+        if -(-image.height // part) >= height and -(-image.width // part) >= width:
+            # Pillow itself would leave an odd side whole: it asks for sides / part, rounded down.
+            image.draft(image.mode, (max(1, image.width // part), max(1, image.height // part)))
+            return
 
 
 def raw_mode(image: Image.Image) -> str:
