@@ -8,33 +8,26 @@ in memory or on disk when asked (`prepare`).
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from terrazzo.core.errors import DataError, RequestError
+from terrazzo.core.errors import DataError, RequestError, closest
 from terrazzo.core.images import image_size, read_image, read_mask
 from terrazzo.core.labels import LabelMap
-from terrazzo.core.resize import Resize, checked_resize, resize_ids, resize_sample, resized_size
+from terrazzo.core.resize import resize_ids, resize_sample, resized_size
 from terrazzo.core.sample import Sample
-from terrazzo.datasets.disk_cache import Arrays, DiskCache
+from terrazzo.datasets.disk_cache import Arrays
 from terrazzo.datasets.pairing import Pair
-from terrazzo.datasets.preparation import cache_parameters, checked_cache, resize_note
-from terrazzo.datasets.splits import SPLITS, check_split, refuse_empty, wanted_splits
+from terrazzo.datasets.preparation import Prepared
 
-__all__ = [
-    "SPLITS",
-    "PairDataset",
-    "SegmentationDataset",
-    "check_split",
-    "refuse_empty",
-    "wanted_splits",
-]
+SPLITS = ("train", "val", "test")
+"""The splits there may be; `all` stands for these together, in this order."""
 
 
-class SegmentationDataset(ABC):
+class SegmentationDataset(Prepared, ABC):
     """A sequence of `Sample`s. Reading is deterministic: the same index gives the same bytes, always."""
 
     kind: str
@@ -48,11 +41,6 @@ class SegmentationDataset(ABC):
 
     weights: tuple[float, ...] | None = None
     """How often each sample is wanted, relative to the others, where the data say so; 0 or more."""
-
-    resize: Resize | None = None
-    """What size samples are brought to; set by `prepare`."""
-
-    _disk: DiskCache | None = None
 
     def __init__(
         self,
@@ -84,45 +72,6 @@ class SegmentationDataset(ABC):
     @abstractmethod
     def read(self, index: int) -> tuple[NDArray[Any], NDArray[Any], str]:
         """Return image (H, W, C), raw mask (H, W) or (H, W, 3), and the mask's name for messages."""
-
-    def files(self, index: int) -> tuple[Path, ...] | None:
-        """Return the files that a sample is read from, by which a cache on disk knows that it is out of date.
-
-        None where the kind does not say; then there is no cache on disk.
-        """
-        return None
-
-    def prepare(
-        self,
-        *,
-        cache: bool | str | None = None,
-        resize: Any = None,
-        facts: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Choose size and keeping of samples, before the first is read. Any kind can have both.
-
-        Args:
-            cache: one of `preparation.CACHES`; True and False mean memory and none, None leaves it.
-            resize: (H, W), or a factor; see `core.resize` for the pixels. The score is then at that size.
-            facts: the options this dataset was made with, all that decide what a sample looks like.
-
-        Raises:
-            RequestError: an unknown cache or size, a kind that names no files, or a disk without the room.
-        """
-        self.resize = checked_resize(resize)
-        if self.resize is not None:
-            self.notes += (resize_note(self.resize),)
-        if cache is None:
-            return
-        where = checked_cache(cache)
-        self._cache = {} if where == "memory" else None
-        if where.startswith("disk"):
-            self._open_disk(facts or {}, hashed=where == "disk-hashed")
-
-    @property
-    def cache_note(self) -> str | None:
-        """Where decoded samples lie on disk and how large they are, for people."""
-        return None if self._disk is None else self._disk.describe()
 
     def mask(self, index: int) -> NDArray[Any]:
         """Return the mask (H, W) of train ids alone, at less cost than the whole sample where possible."""
@@ -194,17 +143,6 @@ class SegmentationDataset(ABC):
         image, raw, source = self.read(index)
         return image, raw, source, image.shape[:2]
 
-    def _open_disk(self, facts: Mapping[str, Any], *, hashed: bool) -> None:
-        if self.files(0) is None:
-            raise RequestError(
-                f"cache: disk is not there for {self.kind!r} data: they do not say which files they are read "
-                "from, so a change would go unnoticed. Use cache: memory."
-            )
-        parameters = cache_parameters(self.kind, self.labels, self.resize, facts)
-        self._disk = DiskCache(self.kind, parameters, hashed=hashed)
-        first = self[0]
-        self._disk.refuse_full_disk((first["image"].nbytes + first["mask"].nbytes) * len(self))
-
 
 class PairDataset(SegmentationDataset):
     """A dataset of image files with a mask file each."""
@@ -258,3 +196,36 @@ class PairDataset(SegmentationDataset):
         size = image_size(pair.image)
         image = read_image(pair.image, at_least=resized_size(size, self.resize))
         return image, read_mask(pair.mask), str(pair.mask), size
+
+
+def check_split(split: str) -> None:
+    """Refuse a split that nobody knows.
+
+    Raises:
+        RequestError: it is not train, val, test or all.
+    """
+    known = (*SPLITS, "all")
+    if split not in known:
+        match = closest(split, known)
+        hint = f"did you mean {match!r}? " if match else ""
+        raise RequestError(f"Unknown split {split!r}: {hint}Expected one of {', '.join(known)}.")
+
+
+def wanted_splits(split: str) -> tuple[str, ...]:
+    """Return the splits that a name stands for: itself, or all three."""
+    return SPLITS if split == "all" else (split,)
+
+
+def refuse_empty(split: str, root: Path, counts: dict[str, int], advice: str = "") -> None:
+    """Raise where the split asked for holds nothing.
+
+    Raises:
+        DataError: names the split, the folder, and how many pairs each split there has.
+    """
+    if any(counts.get(name, 0) for name in wanted_splits(split)):
+        return
+    there = ", ".join(f"{name} {count}" for name, count in counts.items() if count)
+    raise DataError(
+        f"The split {split!r} of {root} is empty: no pair of image and mask. "
+        f"Found: {there or 'no pair in any split'}. {advice or 'Choose another split or another folder.'}"
+    )

@@ -9,11 +9,25 @@ from pathlib import Path
 
 from terrazzo.core.errors import DataError
 from terrazzo.core.labels import LabelMap
+from terrazzo.datasets.about import About
 from terrazzo.datasets.base import SPLITS, PairDataset, check_split, refuse_empty, wanted_splits
 from terrazzo.datasets.layouts import Part, listed_stems
 from terrazzo.datasets.pairing import files_by_stem, pair_by_stem
 
 PUBLISHED_COUNTS = {"train": 367, "val": 101, "test": 233}
+
+ABOUT = About(
+    name="camvid",
+    title="CamVid, the Cambridge-driving labelled video database",
+    homepage="http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/",
+    licence="For research; the copy of the SegNet tutorial is CC BY-NC 4.0.",
+    citation="Brostow et al.: Semantic Object Classes in Video, Pattern Recognition Letters 2009",
+    splits=PUBLISHED_COUNTS,
+    layout=(
+        "the SegNet tutorial's copy: {train,val,test}/<frame>.png and {train,val,test}annot/<frame>.png",
+        "    or {train,val,test}/images/<frame>.* and {train,val,test}/masks/<frame>.png",
+    ),
+)
 
 LABELS = LabelMap.of(
     {

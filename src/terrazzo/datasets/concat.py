@@ -1,4 +1,4 @@
-"""`concat`: several data sources as one, their label maps reconciled by name (see `reconcile`).
+"""`concat`: several data sources as one, their label maps reconciled by name.
 
     kind: concat
     sources:
@@ -63,7 +63,7 @@ class Concat(SegmentationDataset):
         self,
         split: str = "train",
         *,
-        sources: Sequence[str | Mapping[str, Any]],
+        sources: Sequence[str | Mapping[str, Any]] = (),
         classes: Sequence[str] | None = None,
         aliases: Mapping[str, Sequence[str]] | None = None,
         missing: Missing = "error",

@@ -1,12 +1,14 @@
-"""Checks and words for `SegmentationDataset.prepare`: where samples are kept, what a cache is named by."""
+"""What any dataset can be asked for beside its own options: another size, and keeping decoded samples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from terrazzo.core.errors import unknown_name
+from terrazzo.core.errors import RequestError, unknown_name
 from terrazzo.core.labels import LabelMap
-from terrazzo.core.resize import Resize
+from terrazzo.core.resize import Resize, checked_resize
+from terrazzo.core.sample import Sample
+from terrazzo.datasets.disk_cache import DiskCache
 
 CACHES = ("none", "memory", "disk", "disk-hashed")
 """Where decoded samples may be kept; `disk-hashed` compares the contents of the source files too."""
@@ -17,6 +19,71 @@ no cache goes on giving the old ones."""
 
 CHOOSING = ("fractions", "group_pattern")
 """Options that decide which samples there are, not what they look like."""
+
+
+class Prepared:
+    """The part of `SegmentationDataset` that settles size and keeping, before the first sample is read."""
+
+    kind: str
+    labels: LabelMap
+    ids: Sequence[str]
+    notes: tuple[str, ...]
+    _cache: dict[int, Sample] | None
+
+    resize: Resize | None = None
+    """What size samples are brought to; set by `prepare`."""
+
+    _disk: DiskCache | None = None
+
+    def files(self, index: int) -> tuple[Path, ...] | None:
+        """Return the files that a sample is read from, by which a cache on disk knows that it is out of date.
+
+        None where the kind does not say; then there is no cache on disk.
+        """
+        return None
+
+    def prepare(
+        self,
+        *,
+        cache: bool | str | None = None,
+        resize: Any = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Choose size and keeping of samples, before the first is read. Any kind can have both.
+
+        Args:
+            cache: one of `CACHES`; True and False mean memory and none, None leaves it.
+            resize: (H, W), or a factor; see `core.resize` for the pixels. The score is then at that size.
+            facts: the options this dataset was made with, all that decide what a sample looks like.
+
+        Raises:
+            RequestError: an unknown cache or size, a kind that names no files, or a disk without the room.
+        """
+        self.resize = checked_resize(resize)
+        if self.resize is not None:
+            self.notes += (resize_note(self.resize),)
+        if cache is None:
+            return
+        where = checked_cache(cache)
+        self._cache = {} if where == "memory" else None
+        if where.startswith("disk"):
+            self._open_disk(facts or {}, hashed=where == "disk-hashed")
+
+    @property
+    def cache_note(self) -> str | None:
+        """Where decoded samples lie on disk and how large they are, for people."""
+        return None if self._disk is None else self._disk.describe()
+
+    def _open_disk(self, facts: Mapping[str, Any], *, hashed: bool) -> None:
+        if self.files(0) is None:
+            raise RequestError(
+                f"cache: disk is not there for {self.kind!r} data: they do not say which files they are read "
+                "from, so a change would go unnoticed. Use cache: memory."
+            )
+        parameters = cache_parameters(self.kind, self.labels, self.resize, facts)
+        self._disk = DiskCache(self.kind, parameters, hashed=hashed)
+        first: Sample = self[0]  # type: ignore[index]  # this is the sequence of samples
+        self._disk.refuse_full_disk((first["image"].nbytes + first["mask"].nbytes) * len(self.ids))
 
 
 def checked_cache(cache: bool | str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from terrazzo.core.errors import DataError, MissingExtraError
-from terrazzo.datasets.splits import SPLITS
+from terrazzo.datasets.base import SPLITS
 
 NEEDED = ("image", "mask")
 OPTIONAL = ("id", "split", "group", "weight")
