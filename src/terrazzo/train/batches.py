@@ -12,10 +12,12 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from terrazzo.core.randomness import Stream, generator
 from terrazzo.core.sample import Batch, Sample
+from terrazzo.train.memory import keep_freed_memory
 from terrazzo.train.plans import Plan, Uniform, Visits
 
 Transform = Callable[
@@ -184,9 +186,12 @@ class TransformedSamples(Dataset[Sample]):
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack samples of one size; images stay channels-last in memory, which convolutions run fastest on."""
-    images_BHWC = torch.from_numpy(np.stack([sample["image"] for sample in samples]))
-    target_BHW = torch.from_numpy(np.stack([sample["mask"] for sample in samples]))
+    """Stack samples of one size; images stay channels-last in memory, which convolutions run fastest on.
+
+    torch's own collation stacks in the memory that the main process reads, where this is a worker.
+    """
+    images_BHWC: Tensor = default_collate([torch.from_numpy(sample["image"]) for sample in samples])
+    target_BHW: Tensor = default_collate([torch.from_numpy(sample["mask"]) for sample in samples])
     return Batch(image=images_BHWC.permute(0, 3, 1, 2), target=target_BHW)
 
 
@@ -204,5 +209,10 @@ def endless_batches(samples: TransformedSamples, draws: Draws, *, workers: int, 
         pin_memory=pin,
         generator=torch.Generator().manual_seed(0),
         prefetch_factor=4 if workers else None,
+        worker_init_fn=_begin_worker,
     )
     return iter(loader)
+
+
+def _begin_worker(worker: int) -> None:
+    keep_freed_memory()
