@@ -64,6 +64,16 @@ def test_encode__255_classes_still_fit_uint8() -> None:
     assert labels.encode(np.array([[508, 65535]], dtype=np.uint16)).tolist() == [[254, 255]]
 
 
+@pytest.mark.parametrize("classes", [2, 253, 254, 255])
+def test_encode__bytes_around_the_largest_class(classes: int) -> None:
+    labels = LabelMap(tuple(LabelClass(f"c{i}", (i, 0, 0), (i,)) for i in range(classes)), (255,))
+    raw = np.array([[0, classes - 1, 255]], np.uint8)
+    np.testing.assert_array_equal(labels.encode(raw), raw)
+    if classes < 255:
+        with pytest.raises(DataError, match=f"undeclared id {max(classes, 254)} at row 0, column 1"):
+            labels.encode(np.array([[0, max(classes, 254)]], np.uint8))
+
+
 def test_encode__colours_painted_and_further_ones() -> None:
     raw = np.array([[(128, 64, 128), (129, 65, 129), (0, 0, 142)], [(0, 0, 0), (1, 1, 1), (70, 130, 180)]])
     np.testing.assert_array_equal(STREET.encode(raw.astype(np.uint8)), [[0, 0, 1], [255, 255, 2]])

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,3 +83,58 @@ def heap(tmp_path: Path) -> Path:
 def tutorial_camvid(tmp_path: Path) -> Path:
     """The SegNet tutorial's layout, three frames a split."""
     return make_tutorial_camvid(tmp_path / "CamVid")
+
+
+def save_manifest(heap: Path, suffix: str = ".csv") -> Path:
+    """A table over the ten pairs of `heap`: six for training, two each for validation and test."""
+    stems = [f"scene{i // 2}_{i}" for i in range(10)]
+    table: dict[str, list[Any]] = {
+        "image": [f"images/{stem}.png" for stem in stems],
+        "mask": [f"masks/{stem}.png" for stem in stems],
+        "split": ["train"] * 6 + ["validation"] * 2 + ["test"] * 2,
+        "group": [stem.partition("_")[0] for stem in stems],
+        "weight": list(range(1, 11)),
+    }
+    return write_table(heap / f"samples{suffix}", table)
+
+
+def write_table(path: Path, table: dict[str, list[Any]]) -> Path:
+    """Write columns as CSV or Parquet."""
+    if path.suffix == ".parquet":
+        import pyarrow as arrow
+        from pyarrow import parquet
+
+        parquet.write_table(arrow.table(table), path)
+        return path
+    lines = [",".join(table), *(",".join(map(str, row)) for row in zip(*table.values(), strict=True))]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def hub_rows(heap: Path, numbers: Iterable[int]) -> Any:
+    """Some pairs of `heap` as a `datasets.Dataset` with images, masks, scenes and weights."""
+    import datasets
+
+    stems = [f"scene{i // 2}_{i}" for i in numbers]
+    columns = {
+        "image": [str(heap / "images" / f"{stem}.png") for stem in stems],
+        "annotation": [str(heap / "masks" / f"{stem}.png") for stem in stems],
+        "scene": [stem.partition("_")[0] for stem in stems],
+        "wanted": [float(i) for i in range(len(stems))],
+    }
+    rows = datasets.Dataset.from_dict(columns)
+    for name in ("image", "annotation"):
+        rows = rows.cast_column(name, datasets.Image())
+    return rows
+
+
+def save_dataset_dict(heap: Path) -> Path:
+    """The pairs of `heap` as `save_to_disk` writes them, with classes.json beside."""
+    import datasets
+
+    root = heap.parent / "saved"
+    parts = {"train": range(6), "validation": range(6, 8), "test": range(8, 10)}
+    whole = datasets.DatasetDict({name: hub_rows(heap, numbers) for name, numbers in parts.items()})
+    whole.save_to_disk(str(root))
+    (root / "classes.json").write_text((heap / "classes.json").read_text())
+    return root

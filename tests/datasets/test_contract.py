@@ -27,7 +27,15 @@ from tests.datasets import (
     make_stanford_2d3ds,
     make_volumes,
 )
-from tests.datasets.conftest import genuine, link_genuine_voc, make_heap, make_tutorial_camvid
+from tests.datasets.conftest import (
+    SAMPLES,
+    genuine,
+    link_genuine_voc,
+    make_heap,
+    make_tutorial_camvid,
+    save_dataset_dict,
+    save_manifest,
+)
 from tests.datasets.make_ade20k import make_ade20k
 from tests.datasets.make_camvid import make_camvid
 from tests.datasets.make_cityscapes import make_cityscapes
@@ -52,6 +60,11 @@ class Case:
     """A folder of genuine samples that the case needs, beside this checkout; skipped where it is not."""
 
 
+SCENES: dict[str, object] = {"source": "scenes", "options": {"size": [48, 64], "count": 2}}
+
+LABELME = "labelme_voc/semantic_segmentation"
+LABELME_CLASSES = str(SAMPLES / LABELME / "labels.txt")
+
 CASES = {
     "ade20k": Case(make_ade20k, splits=("train", "val")),
     "ade20k, genuine": Case(splits=("val",), sample="ade20k/sampleData"),
@@ -65,24 +78,29 @@ CASES = {
     "coco-panoptic": Case(make_coco_panoptic.make, splits=("train", "val")),
     "coco-polygons": Case(make_coco_polygons.make, splits=("train", "val")),
     "coco-stuff": Case(make_coco_stuff.make, splits=("train", "val")),
+    "concat": Case(options={"sources": [SCENES | {"name": "a"}, SCENES | {"name": "b"}]}),
     "cvat": Case(make_cvat.make),
     "cvat-masks": Case(make_cvat_masks.make),
     "folder": Case(make_heap),
+    "huggingface": Case(lambda root: save_dataset_dict(make_heap(root))),
     "isbi-membrane": Case(make_isbi_membrane.make, splits=("train", "val")),
+    "isbi-membrane, genuine": Case(splits=("train", "val"), sample="../isbi_membrane"),
     "kitti-road": Case(make_kitti_road, splits=("train", "val")),
     "kitti-road, genuine": Case(splits=("train",), sample="kitti_road"),
     "kitti-road, lane": Case(make_kitti_road, {"task": "lane"}, ("train", "val")),
     "kitti-semantic": Case(make_kitti_semantic, {"fractions": (0.5, 0.25, 0.25)}),
     "label-studio": Case(make_label_studio.make),
     "labelme": Case(make_labelme.make),
+    "labelme, genuine": Case(None, {"classes": LABELME_CLASSES}, sample=f"{LABELME}/data_annotated"),
+    "manifest": Case(lambda root: save_manifest(make_heap(root))),
     "sbd": Case(make_sbd, splits=("train", "val")),
     "scenes": Case(options={"size": (48, 64), "count": 4}),
     "stanford-2d3ds": Case(make_stanford_2d3ds.make, splits=("train", "val")),
     "voc": Case(make_voc, splits=("train", "val")),
     "voc, 2007": Case(make_voc, {"year": 2007}),
     "voc, genuine": Case(link_genuine_voc, splits=("train", "val"), sample="voc2012"),
-    "volumes": Case(make_volumes.make),
     "voc, augmented": Case(make_voc, {"aug": "SegmentationClassAug"}, ("train", "val")),
+    "volumes": Case(make_volumes.make),
 }
 """A name is a kind, or a kind and what is special of this case."""
 
@@ -95,9 +113,10 @@ def case(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def build(case: str, tmp_path: Path) -> Build:
+def build(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
     """A function that builds the small dataset of a case; it takes a split and further options."""
     chosen = CASES[case]
+    monkeypatch.setenv("TERRAZZO_CACHE", str(tmp_path / "cache"))
     root = genuine(chosen.sample) if chosen.sample else None
     if chosen.make is not None:
         root = chosen.make(tmp_path / "fake")
@@ -147,24 +166,42 @@ class TestContract:
             assert image.flags.writeable
 
     def test_files_are_there(self, build: Build) -> None:
-        """What a cache on disk must watch; kinds that do not say are never cached there."""
+        """What a cache on disk must watch; nothing where samples are painted."""
         dataset = build()
-        if (say := getattr(dataset, "files", None)) is not None and (files := say(0)) is not None:
-            assert files
-            assert all(path.is_file() for path in files)
+        files = dataset.files(len(dataset) - 1)
+        assert files is not None
+        assert bool(files) == (dataset.kind not in {"scenes", "concat"})
+        assert all(path.is_file() for path in files)
 
     def test_same_again(self, build: Build) -> None:
         one, other = build(), build()
         assert one.ids == other.ids
         assert all(same(one[i], other[i]) and same(one[i], one[i]) for i in range(len(one)))
 
-    def test_cache_changes_nothing_and_cannot_be_spoilt(self, build: Build) -> None:
-        plain, cached = build(), build(cache=True)
+    @pytest.mark.parametrize("cache", ["memory", "disk", "disk-hashed"])
+    def test_cache_changes_nothing_and_cannot_be_spoilt(self, build: Build, cache: str) -> None:
+        plain, cached = build(), build(cache=cache)
+        assert all(same(a, b) for a, b in zip(cached, plain, strict=True))
         for _ in range(2):
             sample = cached[0]
             assert same(sample, plain[0])
             sample["image"][:] = 0
             sample["mask"][:] = 0
+
+    def test_resized_samples_and_masks_alone(self, build: Build) -> None:
+        plain = build()
+        if plain.sides == 3:
+            with pytest.raises(RequestError, match=r"resize is \(5, 7\), but the data of kind 'volumes' are"):
+                build(resize=(5, 7))
+            return
+        small = build(resize=(5, 7))
+        for index, sample in enumerate(small):
+            assert sample["image"].shape == (5, 7, plain.in_channels)
+            assert sample["image"].dtype == plain[index]["image"].dtype
+            assert np.array_equal(small.mask(index), sample["mask"])
+            assert np.array_equal(plain.mask(index), plain[index]["mask"])
+        assert small.fingerprint != plain.fingerprint
+        assert "resized to 5 x 7" in small.notes[-1]
 
     def test_index_out_of_range(self, build: Build) -> None:
         dataset = build()

@@ -215,6 +215,7 @@ def test_train__masks_fade_with_the_run_and_a_resumed_one_is_the_same(tmp_path: 
         ("optimizer.freeze_encoder=0.6",),
         ("optimizer.freeze_encoder_steps=3", "optimizer.kind=muon", "optimizer.last_layer_lr_factor=10"),
         ("optimizer.kind=lion", "optimizer.layer_decay=0.8", "schedule.kind=one_cycle"),
+        ("train.sampler={kind: rare-class, min_share: 0.001, tries: 3}",),
     ],
     ids=" ".join,
 )

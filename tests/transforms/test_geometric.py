@@ -164,3 +164,13 @@ def test_pad_value__mean_like() -> None:
     assert pad_value(np.dtype(np.uint8)) == 115
     assert pad_value(np.dtype(np.uint16)) == 29491
     assert pad_value(np.dtype(np.float32)) == 0.45
+
+
+@pytest.mark.parametrize(("channels", "dtype"), [(1, "uint8"), (3, "float32"), (4, "uint16"), (6, "uint8")])
+def test_flip__any_channels_and_dtype(channels: int, dtype: str) -> None:
+    image = np.random.default_rng(0).integers(0, 250, (5, 7, channels)).astype(dtype)
+    mask = np.arange(35, dtype=np.int16).reshape(5, 7)
+    out = flip(image, mask)
+    np.testing.assert_array_equal(out[0], image[:, ::-1])
+    np.testing.assert_array_equal(out[1], mask[:, ::-1])
+    assert (out[0].dtype, out[1].dtype) == (image.dtype, mask.dtype)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from terrazzo import __version__
+from terrazzo.cli.datasets import datasets
 from terrazzo.cli.demo import demo
 from terrazzo.cli.evaluate import evaluate
 from terrazzo.cli.find_lr import find_lr
@@ -27,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for verb in (demo, train, evaluate, predict, models):
+for verb in (demo, train, evaluate, predict, models, datasets):
     app.command()(verb)
 app.command("import")(import_model)  # a verb that Python keeps for itself
 app.command("find-lr")(find_lr)

@@ -10,6 +10,7 @@ What `read_image` makes of a file, always (H, W, C), upright (EXIF rotation appl
     TIFF: several grey pages of one size          (H, W, pages); overviews are passed over
     .npy (H, W) or (H, W, C)                      as stored: uint8, uint16 or float32
 
+A JPEG of which only a smaller version is wanted may be decoded at a fraction of its size (`at_least`).
 Masks are decoded without any conversion, see `read_mask`.
 """
 
@@ -22,6 +23,7 @@ from PIL import Image
 
 from terrazzo.core.errors import DataError, TerrazzoError
 from terrazzo.core.image_files import (
+    Encoded,
     open_npy,
     opened,
     orientation,
@@ -29,10 +31,11 @@ from terrazzo.core.image_files import (
     raw_mode,
     read_npy,
     samples_per_pixel,
+    shrink_on_load,
 )
 from terrazzo.core.mask_files import mask_size, read_mask
 
-__all__ = ["IMAGE_SUFFIXES", "image_size", "mask_size", "read_image", "read_mask", "write_png"]
+__all__ = ["IMAGE_SUFFIXES", "Encoded", "image_size", "mask_size", "read_image", "read_mask", "write_png"]
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".npy", ".png", ".tif", ".tiff", ".webp")
 """File name endings, in lower case, that are taken for images."""
@@ -40,8 +43,12 @@ IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".npy", ".png", ".tif", ".tiff", ".we
 _PIXELS = (np.uint8, np.uint16, np.float32)
 
 
-def read_image(path: str | Path) -> NDArray[Any]:
+def read_image(path: str | Path | Encoded, *, at_least: tuple[int, int] | None = None) -> NDArray[Any]:
     """Read an image as (H, W, C), upright; the table at the top of this file says what comes of which file.
+
+    Args:
+        path: the file, or its contents.
+        at_least: (H, W) that are enough: a JPEG may come at 1/2, 1/4 or 1/8 of its size, not below this.
 
     Returns:
         (H, W, C) uint8 in 0..255, uint16 in 0..65535 or finite float32; RGB when C is 3.
@@ -49,11 +56,13 @@ def read_image(path: str | Path) -> NDArray[Any]:
     Raises:
         DataError: the file is missing, damaged, truncated, too large, or of a kind with no defined result.
     """
-    path = Path(path)
-    if path.suffix.lower() == ".npy":
+    path = Path(path) if isinstance(path, str) else path
+    if isinstance(path, Path) and path.suffix.lower() == ".npy":
         return _checked(read_npy(path), path)
     with opened(path) as image:
         turn = 1 if image.format == "TIFF" else orientation(image)  # Pillow itself turns a TIFF on load
+        if at_least is not None:
+            shrink_on_load(image, at_least, sideways=turn >= 5)
         pages = page_numbers(image)
         layers = [_read_page(image, page, path) for page in pages]
     if len({layer.shape for layer in layers}) > 1 or (len(layers) > 1 and layers[0].shape[2] > 1):
@@ -66,14 +75,14 @@ def read_image(path: str | Path) -> NDArray[Any]:
     return _checked(np.require(_upright(pixels, turn), requirements=("C", "W")), path)
 
 
-def image_size(path: str | Path) -> tuple[int, int]:
+def image_size(path: str | Path | Encoded) -> tuple[int, int]:
     """Return (H, W) of an image as `read_image` gives it, from the header alone.
 
     Raises:
         DataError: the file is missing, or its header cannot be read.
     """
-    path = Path(path)
-    if path.suffix.lower() == ".npy":
+    path = Path(path) if isinstance(path, str) else path
+    if isinstance(path, Path) and path.suffix.lower() == ".npy":
         height, width = open_npy(path).shape[:2]
         return int(height), int(width)
     with opened(path) as image:
@@ -118,7 +127,7 @@ def write_png(path: str | Path, array: NDArray[Any], palette: NDArray[np.uint8] 
         ) from error
 
 
-def _read_page(image: Image.Image, page: int, path: Path) -> NDArray[Any]:
+def _read_page(image: Image.Image, page: int, path: Path | Encoded) -> NDArray[Any]:
     """Return one page as (H, W, C)."""
     if page != image.tell():
         image.seek(page)
@@ -135,7 +144,7 @@ def _read_page(image: Image.Image, page: int, path: Path) -> NDArray[Any]:
     return _as_channels(image, path)
 
 
-def _as_channels(image: Image.Image, path: Path) -> NDArray[Any]:
+def _as_channels(image: Image.Image, path: Path | Encoded) -> NDArray[Any]:
     """Return a loaded page as (H, W, C) by the table at the top of this file."""
     mode = image.mode
     channels = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3, "RGBX": 4}
@@ -154,11 +163,12 @@ def _as_channels(image: Image.Image, path: Path) -> NDArray[Any]:
     raise DataError(f"{path}: pixels in Pillow mode {mode!r} have no defined result. Convert it to RGB PNG.")
 
 
-def _read_16_bit_color(path: Path, *, grey: bool) -> NDArray[np.uint16]:
+def _read_16_bit_color(path: Path | Encoded, *, grey: bool) -> NDArray[np.uint16]:
     """Read 48- or 64-bit colour: Pillow would keep only the upper eight bits."""
     import cv2
 
-    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    data = path.data if isinstance(path, Encoded) else path.read_bytes()
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16 or pixels.ndim != 3:
         raise DataError(f"{path}: 16-bit colours that cannot be read. Save the array as .npy (H, W, C).")
     return np.asarray(pixels[..., :1] if grey else pixels[..., 2::-1], dtype=np.uint16)
@@ -175,7 +185,7 @@ def _upright(pixels: NDArray[Any], turn: int) -> NDArray[Any]:
     return pixels
 
 
-def _checked(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
+def _checked(pixels: NDArray[Any], path: Path | Encoded) -> NDArray[Any]:
     pixels = pixels if pixels.ndim == 3 else pixels[..., None]
     if pixels.dtype not in _PIXELS:
         raise DataError(f"{path}: {pixels.dtype} pixels; expected uint8, uint16 or float32. Save it as one.")

@@ -180,6 +180,14 @@ class LabelMap:
         return table
 
     @cached_property
+    def _byte_table(self) -> NDArray[np.uint8] | None:
+        """The same for uint8 masks, with 254 for what nobody declared; None where 254 may be a class."""
+        if self.num_classes >= IGNORE:
+            return None
+        first = self._id_table[:256]
+        return np.where(first == UNDECLARED, IGNORE - 1, first).astype(np.uint8)
+
+    @cached_property
     def _color_table(self) -> tuple[NDArray[np.int32], NDArray[Any]]:
         """Packed colours in rising order, and the train id of each."""
         pairs = [(rgb, t) for t, c in enumerate(self.classes) for rgb in c.all_colors]
@@ -191,6 +199,10 @@ class LabelMap:
     def _encode_ids(self, raw: NDArray[Any], source: str) -> NDArray[Any]:
         if not np.issubdtype(raw.dtype, np.integer):
             raise DataError(f"{source}: mask values are {raw.dtype}; expected whole-number ids.")
+        if raw.dtype == np.uint8 and (quick := self._byte_table) is not None:
+            bytes_HW = quick.take(raw)
+            if not (bytes_HW == IGNORE - 1).any():
+                return np.asarray(bytes_HW)
         table = self._id_table
         last = len(table) - 1  # one past every declared id: undeclared by construction
         fits = raw.dtype == np.uint8 and last >= 255

@@ -10,6 +10,7 @@ from PIL import Image
 from terrazzo.core.errors import DataError
 from terrazzo.core.image_files import (
     LOSSY,
+    Encoded,
     native,
     open_npy,
     opened,
@@ -22,7 +23,7 @@ from terrazzo.core.image_files import (
 _SCALED_GREY = {"L;2": 85, "L;4": 17}  # Pillow spreads 2- and 4-bit grey over 0..255: ids times this
 
 
-def read_mask(path: str | Path) -> NDArray[Any]:
+def read_mask(path: str | Path | Encoded) -> NDArray[Any]:
     """Read a mask exactly as stored, with no conversion of any kind.
 
     Returns:
@@ -32,8 +33,8 @@ def read_mask(path: str | Path) -> NDArray[Any]:
     Raises:
         DataError: as `read_image`; also a lossy format, EXIF rotation, half-transparent or 16-bit colours.
     """
-    path = Path(path)
-    if path.suffix.lower() == ".npy":
+    path = Path(path) if isinstance(path, str) else path
+    if isinstance(path, Path) and path.suffix.lower() == ".npy":
         return read_npy(path)
     with opened(path) as image:
         _refuse_mask_file(image, path)
@@ -51,14 +52,14 @@ def read_mask(path: str | Path) -> NDArray[Any]:
     return np.require(mask, native(mask.dtype), requirements=("C", "W"))
 
 
-def mask_size(path: str | Path) -> tuple[int, int]:
+def mask_size(path: str | Path | Encoded) -> tuple[int, int]:
     """Return (H, W) of a mask from the header alone, refusing the files that `read_mask` refuses.
 
     Raises:
         DataError: the file is missing, its header cannot be read, or it is no mask (lossy, rotated).
     """
-    path = Path(path)
-    if path.suffix.lower() == ".npy":
+    path = Path(path) if isinstance(path, str) else path
+    if isinstance(path, Path) and path.suffix.lower() == ".npy":
         height, width = open_npy(path).shape[:2]
         return int(height), int(width)
     with opened(path) as image:
@@ -66,7 +67,7 @@ def mask_size(path: str | Path) -> tuple[int, int]:
         return image.size[1], image.size[0]
 
 
-def _refuse_mask_file(image: Image.Image, path: Path) -> None:
+def _refuse_mask_file(image: Image.Image, path: Path | Encoded) -> None:
     if image.format in LOSSY:
         raise DataError(
             f"{path}: a mask may not be {image.format}: it is lossy and invents labels at every edge. "

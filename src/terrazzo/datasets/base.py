@@ -1,7 +1,8 @@
 """What every dataset is: a sequence of samples with stable ids, groups and a label map.
 
 A subclass says what there is (`ids`, `groups`, `labels`) and how one item is read (`read`, the raw mask
-still raw). This base encodes masks, checks what came, and keeps decoded samples in memory when asked.
+still raw). This base encodes masks, checks what came, brings samples to another size and keeps decoded ones
+in memory or on disk when asked (`prepare`).
 """
 
 import hashlib
@@ -14,16 +15,19 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from terrazzo.core.errors import DataError, RequestError, closest
-from terrazzo.core.images import read_image, read_mask
+from terrazzo.core.images import image_size, read_image, read_mask
 from terrazzo.core.labels import LabelMap
+from terrazzo.core.resize import resize_ids, resize_sample, resized_size
 from terrazzo.core.sample import Sample
+from terrazzo.datasets.disk_cache import Arrays
 from terrazzo.datasets.pairing import Pair
+from terrazzo.datasets.preparation import Prepared
 
 SPLITS = ("train", "val", "test")
 """The splits there may be; `all` stands for these together, in this order."""
 
 
-class SegmentationDataset(ABC):
+class SegmentationDataset(Prepared, ABC):
     """A sequence of `Sample`s. Reading is deterministic: the same index gives the same bytes, always."""
 
     kind: str
@@ -35,11 +39,14 @@ class SegmentationDataset(ABC):
     further_splits: ClassVar[tuple[str, ...]] = ()
     """Splits that this kind has beyond `SPLITS`; they overlap with those and are no part of `all`."""
 
-    sides: ClassVar[int] = 2
+    sides: int = 2
     """Dimensions of an image; 3 where they are volumes."""
 
     notes: tuple[str, ...] = ()
     """What a person should know of this data but need not fix; goes into the protocol of a score."""
+
+    weights: tuple[float, ...] | None = None
+    """How often each sample is wanted, relative to the others, where the data say so; 0 or more."""
 
     def __init__(
         self,
@@ -75,10 +82,15 @@ class SegmentationDataset(ABC):
         Of a volume image (D, H, W, C) and raw mask (D, H, W).
         """
 
+    def mask(self, index: int) -> NDArray[Any]:
+        """Return the mask (H, W) or (D, H, W) of train ids alone, at less cost where possible."""
+        return self[index]["mask"]
+
     @property
     def fingerprint(self) -> str:
-        """Short sha256 of kind, split, ids and label map: what a score's protocol names the data by."""
-        facts = [self.kind, self.split, self.ids, self.labels.to_json()]
+        """Short sha256 of kind, split, ids, labels and size: what a score's protocol names the data by."""
+        facts: list[Any] = [self.kind, self.split, self.ids, self.labels.to_json()]
+        facts += [] if self.resize is None else [self.resize]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
     def __len__(self) -> int:
@@ -109,11 +121,20 @@ class SegmentationDataset(ABC):
         return self.__dict__ | {"_cache": None if self._cache is None else {}}
 
     def _load(self, index: int) -> Sample:
-        image, raw, source = self.read(index)
-        have, wanted = raw.shape[: self.sides], image.shape[:-1]
-        if have != wanted:
+        if self._disk is None:
+            image, mask = self._decode(index)
+        else:
+            files = self.files(index) or ()
+            image, mask = self._disk.get(self.ids[index], files, lambda: self._decode(index))
+        return Sample(image=image, mask=mask, id=self.ids[index], group=self.groups[index])
+
+    def _decode(self, index: int) -> Arrays:
+        """Return image and mask of train ids at the size asked for."""
+        image, raw, source, size = self._read_at_least(index)
+        have = raw.shape[: self.sides]
+        if have != size:
             raise DataError(
-                f"{source}: the mask is {_by(have)} but its image {_by(wanted)} "
+                f"{source}: the mask is {_by(have)} but its image {_by(size)} "
                 f"({'depth x ' if self.sides == 3 else ''}height x width); expected one size. "
                 "Export the mask again at the size of its image."
             )
@@ -123,7 +144,17 @@ class SegmentationDataset(ABC):
                 f"{self.in_channels}, as its first image; expected one number. Convert them to one kind."
             )
         mask = self.labels.encode(raw, source=source, sides=self.sides)
-        return Sample(image=image, mask=mask, id=self.ids[index], group=self.groups[index])
+        if self.resize is None:
+            return image, mask
+        return resize_sample(image, mask, resized_size(size, self.resize))
+
+    def _read_at_least(self, index: int) -> tuple[NDArray[Any], NDArray[Any], str, tuple[int, ...]]:
+        """Read a sample, the image perhaps smaller than on disk; last the size (H, W) it has there.
+
+        Of a volume the size (D, H, W).
+        """
+        image, raw, source = self.read(index)
+        return image, raw, source, image.shape[:-1]
 
 
 class PairDataset(SegmentationDataset):
@@ -153,6 +184,31 @@ class PairDataset(SegmentationDataset):
         """Read both files of a pair."""
         pair = self.pairs[index]
         return read_image(pair.image), read_mask(pair.mask), str(pair.mask)
+
+    def files(self, index: int) -> tuple[Path, ...] | None:
+        """Return image and mask."""
+        return self.pairs[index].image, self.pairs[index].mask
+
+    def mask(self, index: int) -> NDArray[Any]:
+        """Read the mask alone, unless the sample is kept anyway."""
+        if self._reads_otherwise or self._disk is not None or self._cache is not None:
+            return super().mask(index)
+        pair = self.pairs[index]
+        mask = self.labels.encode(read_mask(pair.mask), source=str(pair.mask))
+        return mask if self.resize is None else resize_ids(mask, resized_size(mask.shape, self.resize))
+
+    @property
+    def _reads_otherwise(self) -> bool:
+        """Whether a subclass reads its files in a way of its own, which must not be passed by."""
+        return type(self).read is not PairDataset.read
+
+    def _read_at_least(self, index: int) -> tuple[NDArray[Any], NDArray[Any], str, tuple[int, ...]]:
+        if self.resize is None or self._reads_otherwise:
+            return super()._read_at_least(index)
+        pair = self.pairs[index]
+        size = image_size(pair.image)
+        image = read_image(pair.image, at_least=resized_size(size, self.resize))
+        return image, read_mask(pair.mask), str(pair.mask), size
 
 
 def _by(size: Sequence[int]) -> str:

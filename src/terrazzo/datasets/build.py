@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from terrazzo.core.errors import ConfigError, RequestError, unknown_name
+from terrazzo.core.errors import ConfigError, RequestError, did_you_mean, unknown_name
 from terrazzo.core.labels import LabelMap
 from terrazzo.core.options import checked_options
 from terrazzo.datasets.ade20k import Ade20k
@@ -15,17 +15,21 @@ from terrazzo.datasets.cityscapes import Cityscapes
 from terrazzo.datasets.coco_panoptic import CocoPanoptic
 from terrazzo.datasets.coco_polygons import CocoPolygons
 from terrazzo.datasets.coco_stuff import CocoStuff
+from terrazzo.datasets.concat import Concat
 from terrazzo.datasets.cvat import Cvat
 from terrazzo.datasets.cvat_masks import CvatMasks
 from terrazzo.datasets.folder import Folder
+from terrazzo.datasets.huggingface import HuggingFace
 from terrazzo.datasets.isbi_membrane import IsbiMembrane
 from terrazzo.datasets.kitti_road import KittiRoad
 from terrazzo.datasets.kitti_semantic import KittiSemantic
 from terrazzo.datasets.label_studio import LabelStudio
 from terrazzo.datasets.labelme import LabelMe
+from terrazzo.datasets.manifest import Manifest
 from terrazzo.datasets.sbd import Sbd
 from terrazzo.datasets.scenes import Scenes
 from terrazzo.datasets.stanford_2d3ds import Stanford2D3DS
+from terrazzo.datasets.table import SUFFIXES
 from terrazzo.datasets.voc import Voc
 from terrazzo.datasets.volumes import Volumes
 
@@ -36,14 +40,17 @@ DATASETS: dict[str, Callable[..., SegmentationDataset]] = {
     "coco-panoptic": CocoPanoptic,
     "coco-polygons": CocoPolygons,
     "coco-stuff": CocoStuff,
+    "concat": Concat,
     "cvat": Cvat,
     "cvat-masks": CvatMasks,
     "folder": Folder,
+    "huggingface": HuggingFace,
     "isbi-membrane": IsbiMembrane,
     "kitti-road": KittiRoad,
     "kitti-semantic": KittiSemantic,
     "label-studio": LabelStudio,
     "labelme": LabelMe,
+    "manifest": Manifest,
     "sbd": Sbd,
     "scenes": Scenes,
     "stanford-2d3ds": Stanford2D3DS,
@@ -52,9 +59,21 @@ DATASETS: dict[str, Callable[..., SegmentationDataset]] = {
 }
 """Dataset kinds by name."""
 
+_NO_FOLDER = {"concat": "is made of its sources"}
+
+
+PREPARED = ("cache", "resize")
+"""Options that every kind has, whatever its class takes; see `SegmentationDataset.prepare`."""
+
 
 def build_dataset(
-    kind: str, *, root: str | Path | None = None, split: str = "train", **options: Any
+    kind: str,
+    *,
+    root: str | Path | None = None,
+    split: str = "train",
+    cache: bool | str | None = None,
+    resize: Any = None,
+    **options: Any,
 ) -> SegmentationDataset:
     """Build a dataset by kind.
 
@@ -62,6 +81,8 @@ def build_dataset(
         kind: a key of `DATASETS`.
         root: the folder of the data, for kinds that have one.
         split: train, val, test or all.
+        cache: keep decoded samples: none, memory (also True), disk, or disk-hashed.
+        resize: (H, W) that samples are brought to, or a factor.
         **options: what the kind's class takes.
 
     Raises:
@@ -78,11 +99,22 @@ def build_dataset(
             raise RequestError(f"The dataset {kind!r} needs a folder: write {kind}:PATH, or give root.")
         place = {"root": root}
     elif root is not None:
-        raise RequestError(
-            f"The dataset {kind!r} is made on the fly and has no folder; leave {str(root)!r} out."
-        )
-    checked = checked_options(DATASETS[kind], options, owner=f"dataset {kind!r}", reserved={"root", "split"})
-    return DATASETS[kind](split=split, **place, **checked)
+        why = _NO_FOLDER.get(kind, "is made on the fly")
+        raise RequestError(f"The dataset {kind!r} {why} and has no folder; leave {str(root)!r} out.")
+    owner = f"dataset {kind!r}"
+    _refuse_unknown(kind, options, owner)
+    checked = checked_options(DATASETS[kind], options, owner=owner, reserved={"root", "split"})
+    dataset = DATASETS[kind](split=split, **place, **checked)
+    dataset.prepare(cache=cache, resize=resize, facts=checked)
+    return dataset
+
+
+def _refuse_unknown(kind: str, options: dict[str, Any], owner: str) -> None:
+    own = [name for name in inspect.signature(DATASETS[kind]).parameters if name not in {"root", "split"}]
+    known = list(dict.fromkeys([*own, *PREPARED]))
+    for name in options:
+        if name not in known:
+            raise ConfigError(f"The {owner} has no option {name!r}: {did_you_mean(name, known)}")
 
 
 def kind_labels(kind: str) -> LabelMap:
@@ -106,8 +138,9 @@ def open_dataset(source: str | Path, *, split: str, **options: Any) -> Segmentat
     """Open what a person names as data.
 
     Args:
-        source: `kind:path`; a kind that needs no folder (`scenes`); a folder with images/ and masks/; or a
-            dataset YAML with the keys kind, root (relative to the YAML) and options of that kind.
+        source: `kind:path`; a kind that needs no folder (`scenes`); a folder with images/ and masks/, or one
+            saved by the `datasets` library; a manifest (.csv, .tsv, .parquet); or a dataset YAML with the
+            keys kind, root (relative to the YAML, as the sources of `concat` are) and options of that kind.
         split: train, val, test or all.
         **options: options of the kind; they win over those of a YAML.
 
@@ -122,13 +155,16 @@ def open_dataset(source: str | Path, *, split: str, **options: Any) -> Segmentat
     path = Path(source)
     if path.suffix.lower() in {".yaml", ".yml"}:
         return _open_yaml(path, split, options)
+    if path.suffix.lower() in SUFFIXES:
+        return build_dataset("manifest", root=path, split=split, **options)
     if path.is_dir():
-        return build_dataset("folder", root=path, split=split, **options)
+        saved = any((path / name).is_file() for name in ("dataset_dict.json", "state.json"))
+        return build_dataset("huggingface" if saved else "folder", root=path, split=split, **options)
     if colon and not path.exists():
         raise unknown_name("dataset kind", kind, DATASETS)
     raise RequestError(
         f"No data at {text!r}: expected kind:path (kinds: {', '.join(DATASETS)}), scenes, "
-        "a folder with images/ and masks/, or a dataset YAML. Check the path."
+        "a folder with images/ and masks/, a manifest (.csv, .parquet), or a dataset YAML. Check the path."
     )
 
 
@@ -141,11 +177,24 @@ def _open_yaml(path: Path, split: str, options: dict[str, Any]) -> SegmentationD
         raise ConfigError(f"{path}: kind is {kind!r}; expected one of {', '.join(DATASETS)}.")
     if "split" in data:
         raise ConfigError(f"{path}: split is chosen when the data are opened, not here; remove the key.")
-    if isinstance(data.get("root"), str):
-        data["root"] = path.parent / data["root"]
-    if isinstance(data.get("classes"), str):
-        data["classes"] = path.parent / data["classes"]
+    for key in ("root", "classes"):
+        if isinstance(data.get(key), str):
+            data[key] = path.parent / data[key]
+    if kind == "concat" and isinstance(data.get("sources"), list):
+        data["sources"] = [_beside(source, path.parent) for source in data["sources"]]
     try:
         return build_dataset(kind, split=split, **(data | options))
     except RequestError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _beside(source: Any, folder: Path) -> Any:
+    """Return a source of `concat` with its path relative to a folder; other things are left to the kind."""
+    if isinstance(source, dict):
+        return {**source, "source": _beside(source.get("source"), folder)}
+    if not isinstance(source, str):
+        return source
+    kind, colon, rest = source.partition(":")
+    if kind in DATASETS:
+        return f"{kind}:{folder / rest}" if colon and rest else source
+    return str(folder / source)

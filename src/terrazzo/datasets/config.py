@@ -1,6 +1,6 @@
 """The `data` section of a recipe."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,12 @@ class DataConfig(Config):
 
     root: str | None = None
     """The folder the data lies in; none for `scenes`. Relative to the current folder."""
+
+    cache: Literal["none", "memory", "disk", "disk-hashed"] | None = None
+    """Where decoded samples are kept; none leaves it to `options`. Never changes the result."""
+
+    resize: tuple[int, int] | float | None = None
+    """(height, width) that all samples are brought to, or a factor. Scores are then at that size."""
 
     train_split: str = "train"
     validation_split: str = "val"

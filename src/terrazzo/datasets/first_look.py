@@ -3,11 +3,12 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from terrazzo.core.errors import ConfigError, DataError
-from terrazzo.core.images import read_mask
+from terrazzo.core.images import Encoded, read_mask
 from terrazzo.core.label_files import spread_color
 from terrazzo.core.labels import LabelMap
 from terrazzo.core.sample import IGNORE
@@ -15,9 +16,10 @@ from terrazzo.core.sample import IGNORE
 LOOKED_AT = 16
 MOST_LOOKED_AT = 256
 _MOST_CLASSES = 64
+_Mask = TypeVar("_Mask", Path, Path | Encoded)
 
 
-def ask_for_classes(path: Path, masks: Sequence[Path]) -> ConfigError:
+def ask_for_classes(path: Path, masks: Sequence[Path | Encoded]) -> ConfigError:
     """Build the error for a missing classes.json: what the masks hold, and a file to paste.
 
     Args:
@@ -85,7 +87,7 @@ def _template(ids: Sequence[int], colors: Sequence[tuple[int, int, int]]) -> str
     return '{"classes": [\n  ' + ",\n  ".join(lines) + f'\n], "void_ids": {json.dumps(void)}}}'
 
 
-def _spread(masks: Sequence[Path], most: int) -> list[Path]:
+def _spread(masks: Sequence[_Mask], most: int) -> list[_Mask]:
     """Return at most so many of the files, the first of an even spread first."""
     if len(masks) <= most:
         return list(masks)

@@ -1,4 +1,10 @@
-"""`folder`: your own images and masks, in any of the layouts of `layouts.py`."""
+"""`folder`: your own images and masks, paired by file name.
+
+Classes: from classes.json in the folder, or the option `classes`.
+Files: images/a.jpg and masks/a.png; also images/train/ and masks/train/, or train/images/ and train/masks/.
+Split: those folders, train.txt and others beside images/, or a division by `fractions`.
+Group: `group_pattern`, a regular expression on the file name. Licence and citation: those of your data.
+"""
 
 from collections.abc import Sequence
 from itertools import combinations

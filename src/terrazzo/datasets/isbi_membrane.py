@@ -15,6 +15,7 @@ image segmentation algorithms for connectomics, Frontiers in Neuroanatomy 2015; 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ class IsbiMembrane(SegmentationDataset):
         """
         check_split(split)
         root = Path(root)
-        names, self._images, raw = _stack(root) if (root / "train-volume.tif").is_file() else _pairs(root)
+        found = _stack(root) if (root / "train-volume.tif").is_file() else _pairs(root)
+        names, self._images, self._files = found.names, found.images, found.files
         if not 0 <= validation < len(names):
             raise RequestError(
                 f"validation is {validation}; expected 0 to {len(names) - 1} of {len(names)} slices."
@@ -93,7 +95,7 @@ class IsbiMembrane(SegmentationDataset):
         )
         self._slices = [i for name in wanted_splits(split) for i in places[name]]
         self._source = str(root)
-        self._masks = _as_ids(raw, membrane, root)
+        self._masks = _as_ids(found.raw, membrane, root)
         self.notes = (
             f"the last {validation} of {len(names)} slices validate; all are one volume, neighbours alike",
         )
@@ -113,13 +115,29 @@ class IsbiMembrane(SegmentationDataset):
         pixels = read_image(image) if isinstance(image, Path) else image.copy()
         return pixels, self._masks[place], f"{self._source}, slice {self.ids[index]}"
 
+    def files(self, index: int) -> tuple[Path, ...]:
+        """Return the two stacks, or image and labels of a slice."""
+        return self._files[self._slices[index]]
 
-Slices = tuple[list[str], Sequence[Path | NDArray[Any]], list[NDArray[Any]]]
-"""Names, images (files, or arrays (H, W, 1)) and raw labels (H, W)."""
+
+@dataclass(frozen=True)
+class Slices:
+    """All slices of a copy, in their order."""
+
+    names: list[str]
+    images: Sequence[Path | NDArray[Any]]
+    """Files, or arrays (H, W, 1)."""
+
+    raw: list[NDArray[Any]]
+    """Labels (H, W) of either coding."""
+
+    files: list[tuple[Path, ...]]
+    """What each slice is read from."""
 
 
 def _stack(root: Path) -> Slices:
-    volume, labels = read_image(root / "train-volume.tif"), read_image(root / "train-labels.tif")
+    files = root / "train-volume.tif", root / "train-labels.tif"
+    volume, labels = (read_image(file) for file in files)
     if volume.shape != labels.shape:
         raise DataError(
             f"{root}: train-volume.tif is {volume.shape}, train-labels.tif {labels.shape} (height, width, "
@@ -128,7 +146,8 @@ def _stack(root: Path) -> Slices:
         )
     pages = range(volume.shape[2])
     images = [np.ascontiguousarray(volume[..., i, None]) for i in pages]
-    return [f"{i:02d}" for i in pages], images, [np.ascontiguousarray(labels[..., i]) for i in pages]
+    raw = [np.ascontiguousarray(labels[..., i]) for i in pages]
+    return Slices([f"{i:02d}" for i in pages], images, raw, [files for _ in pages])
 
 
 def _pairs(root: Path) -> Slices:
@@ -137,7 +156,9 @@ def _pairs(root: Path) -> Slices:
         if (inner / images).is_dir() and (inner / masks).is_dir():
             pairs = pair_by_stem(inner / images, inner / masks)
             pairs.sort(key=lambda pair: (len(pair.id), pair.id))  # 2 before 10: the order of the slices
-            return [p.id for p in pairs], [p.image for p in pairs], [read_mask(p.mask) for p in pairs]
+            raw = [read_mask(pair.mask) for pair in pairs]
+            files: list[tuple[Path, ...]] = [(pair.image, pair.mask) for pair in pairs]
+            return Slices([pair.id for pair in pairs], [pair.image for pair in pairs], raw, files)
     raise DataError(
         f"{root}: no ISBI membrane data here. Expected train-volume.tif and train-labels.tif, or "
         "train/images and "

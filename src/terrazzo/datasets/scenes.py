@@ -5,6 +5,7 @@ Colours vary between and within scenes and are shared by classes, so it takes co
 The world itself is in `scenery`; this file counts the scenes and gives them names.
 """
 
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -80,6 +81,10 @@ class Scenes(SegmentationDataset):
             in_channels=3,
             cache=cache,
         )
+
+    def files(self, index: int) -> tuple[Path, ...] | None:
+        """Return none: a scene follows from its id and this program (see `preparation.READING`)."""
+        return ()
 
     def read(self, index: int) -> tuple[NDArray[Any], NDArray[Any], str]:
         """Paint a scene."""

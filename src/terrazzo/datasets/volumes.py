@@ -130,6 +130,11 @@ class Volumes(SegmentationDataset):
         image = channels[0] if len(channels) == 1 else np.concatenate(channels, axis=3)
         return image, read_label_volume(scan.mask), str(scan.mask)
 
+    def files(self, index: int) -> tuple[Path, ...]:
+        """Return the files of all channels and the mask."""
+        scan = self.scans[index]
+        return *scan.images, scan.mask
+
 
 def _find(root: Path) -> list[Scan]:
     """Return every mask with its images, and every image without a mask as a problem."""

@@ -1,8 +1,8 @@
 """The endless stream of training batches, as a function of how many samples were drawn before.
 
-The stream is cut out of epoch after epoch, each in its own order. What happens to sample i in epoch e
-depends on (seed, e, i) alone; so workers, their number and restarts change nothing, and resuming starts at
-a position.
+The stream is cut out of epoch after epoch, each in its own order (see `plans`). What happens to sample i in
+epoch e depends on (seed, e, i) alone, and where a plan visits it again, on how many visits there were before;
+so workers, their number and restarts change nothing, and resuming starts at a position.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,10 +12,13 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from terrazzo.core.randomness import Stream, generator, permutation
+from terrazzo.core.randomness import Stream, generator
 from terrazzo.core.sample import Batch, Sample
+from terrazzo.train.memory import keep_freed_memory
+from terrazzo.train.plans import Plan, Uniform, Visits
 
 Transform = Callable[
     [NDArray[Any], NDArray[Any], np.random.Generator],
@@ -37,6 +40,12 @@ class Draw:
     epoch: int
     index: int
     stage: int
+
+    visit: int = 0
+    """How often the epoch has drawn this sample before."""
+
+    wanted: int | None = None
+    """The class that it was drawn for."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,7 @@ class Draws(Sampler[list[Draw]]):
         progress: Callable[[int, int], float],
         rank: int = 0,
         world: int = 1,
+        plan: Plan | None = None,
     ) -> None:
         """Set the stream up.
 
@@ -89,14 +99,15 @@ class Draws(Sampler[list[Draw]]):
             progress: (optimiser step, samples drawn) -> progress of the budget at that point.
             rank: this process, 0 to world - 1.
             world: number of processes.
+            plan: what an epoch visits; by default each sample once.
         """
-        self.length, self.stages, self.seed = length, stages, seed
+        self.plan, self.stages, self.seed = plan or Uniform(length), stages, seed
         self.position, self.micro_batches, self.accumulate = position, micro_batches, accumulate
         self.progress, self.rank, self.world = progress, rank, world
 
     def __iter__(self) -> Iterator[list[Draw]]:
         position, micro_batches, stage = self.position, self.micro_batches, 0
-        order = _Order(self.length, self.seed)
+        order = _Order(self.plan, self.seed)
         while True:
             if micro_batches % self.accumulate == 0:
                 step = micro_batches // self.accumulate
@@ -109,36 +120,78 @@ class Draws(Sampler[list[Draw]]):
 
 
 class _Order:
-    """Maps a position in the stream to a draw; remembers the current epoch's permutation."""
+    """Maps a position in the stream to a draw; remembers the current epoch's visits."""
 
-    def __init__(self, length: int, seed: int) -> None:
-        self.length, self.seed = length, seed
-        self.epoch, self.order = -1, np.empty(0, dtype=np.int64)
+    def __init__(self, plan: Plan, seed: int) -> None:
+        self.plan, self.seed, self.epoch = plan, seed, -1
+        self.visits = Visits(np.empty(0, dtype=np.int64))
+        self.counts = self.visits.samples
 
     def draw(self, position: int, stage: int) -> Draw:
-        epoch, place = divmod(position, self.length)
+        epoch, place = divmod(position, self.plan.length)
         if epoch != self.epoch:
-            self.epoch, self.order = epoch, permutation(self.length, self.seed, epoch)
-        return Draw(epoch, int(self.order[place]), stage)
+            self.epoch, self.visits = epoch, self.plan.visits(self.seed, epoch)
+            self.counts = _visits_before(self.visits.samples)
+        samples, wanted = self.visits.samples, self.visits.wanted
+        return Draw(
+            epoch,
+            int(samples[place]),
+            stage,
+            visit=int(self.counts[place]),
+            wanted=None if wanted is None else int(wanted[place]),
+        )
+
+
+def _visits_before(samples: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return for each of (L,) samples how often it stands before: 4 7 4 4 gives 0 0 1 2."""
+    order = np.argsort(samples, kind="stable")
+    starts = np.searchsorted(samples[order], samples[order])
+    before = np.empty_like(samples)
+    before[order] = np.arange(len(samples)) - starts
+    return before
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How hard to look for a crop that shows the class a sample was drawn for."""
+
+    tries: int = 1
+    """Crops drawn at most."""
+
+    share: float = 0.0
+    """Of the crop's pixels, which the class should have; one pixel at least."""
 
 
 class TransformedSamples(Dataset[Sample]):
     """A dataset indexed by `Draw`: reads the sample and applies the stage's transform."""
 
-    def __init__(self, samples: Samples, stages: Sequence[Stage], seed: int) -> None:
-        self.samples, self.stages, self.seed = samples, stages, seed
+    def __init__(
+        self, samples: Samples, stages: Sequence[Stage], seed: int, wish: Wish | None = None
+    ) -> None:
+        self.samples, self.stages, self.seed, self.wish = samples, stages, seed, wish or Wish()
 
     def __getitem__(self, draw: Draw) -> Sample:
         sample = self.samples[draw.index]
-        rng = generator(self.seed, Stream.TRANSFORM, draw.epoch, draw.index)
-        image, mask = self.stages[draw.stage].transform(sample["image"], sample["mask"], rng)
+        transform = self.stages[draw.stage].transform
+        for attempt in range(1 if draw.wanted is None else self.wish.tries):
+            again = (draw.visit, attempt) if draw.visit or attempt else ()
+            rng = generator(self.seed, Stream.TRANSFORM, draw.epoch, draw.index, *again)
+            image, mask = transform(sample["image"], sample["mask"], rng)
+            if draw.wanted is None or self._shows(mask, draw.wanted):
+                break
         return Sample(image=image, mask=mask, id=sample["id"], group=sample["group"])
+
+    def _shows(self, mask: NDArray[Any], wanted: int) -> bool:
+        return int(np.count_nonzero(mask == wanted)) >= max(1.0, self.wish.share * mask.size)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """Stack samples of one size; images stay channels-last in memory, which convolutions run fastest on."""
-    images_BHWC = torch.from_numpy(np.stack([sample["image"] for sample in samples]))
-    target_BHW = torch.from_numpy(np.stack([sample["mask"] for sample in samples]))
+    """Stack samples of one size; images stay channels-last in memory, which convolutions run fastest on.
+
+    torch's own collation stacks in the memory that the main process reads, where this is a worker.
+    """
+    images_BHWC: Tensor = default_collate([torch.from_numpy(sample["image"]) for sample in samples])
+    target_BHW: Tensor = default_collate([torch.from_numpy(sample["mask"]) for sample in samples])
     return Batch(image=images_BHWC.movedim(-1, 1), target=target_BHW)
 
 
@@ -156,5 +209,10 @@ def endless_batches(samples: TransformedSamples, draws: Draws, *, workers: int, 
         pin_memory=pin,
         generator=torch.Generator().manual_seed(0),
         prefetch_factor=4 if workers else None,
+        worker_init_fn=_begin_worker,
     )
     return iter(loader)
+
+
+def _begin_worker(worker: int) -> None:
+    keep_freed_memory()

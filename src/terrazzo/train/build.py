@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -13,16 +13,20 @@ from terrazzo.core.errors import RequestError
 from terrazzo.core.randomness import Stream, generator
 from terrazzo.core.sample import Batch
 from terrazzo.datasets import SegmentationDataset, build_dataset
+from terrazzo.datasets.config import DataConfig
 from terrazzo.losses.combined import CombinedLoss
 from terrazzo.losses.config import build_loss, refuse_unused_weights
 from terrazzo.models import build_model
 from terrazzo.models.base import SegmentationModel
 from terrazzo.train.average import AveragedModel
-from terrazzo.train.batches import Draws, Stage, TransformedSamples, endless_batches
+from terrazzo.train.batches import Draws, Stage, TransformedSamples, Wish, endless_batches
+from terrazzo.train.class_pixels import count_class_pixels
 from terrazzo.train.freeze import EncoderFreeze
 from terrazzo.train.loop import State, new_counters
 from terrazzo.train.optimizer import build_optimizer
+from terrazzo.train.plans import Plan
 from terrazzo.train.recipe import Recipe, StageConfig
+from terrazzo.train.sampler import build_plan
 from terrazzo.train.schedule import Budget
 from terrazzo.train.sync_norm import share_batch_norms, wants_sync
 from terrazzo.transforms import build_transform
@@ -38,6 +42,8 @@ class Parts:
     stages: tuple[Stage, ...]
     loss: CombinedLoss
     budget: Budget
+    plan: Plan | None = None
+    """What an epoch visits; a run reads it from its folder (`run.with_plan`)."""
 
     def progress(self, state: State) -> float:
         """Share of the budget that is used up, 0 to 1."""
@@ -51,13 +57,8 @@ def build_parts(recipe: Recipe) -> Parts:
         RequestError: the recipe asks for what the data cannot give, for instance another number of classes.
         DataError: the data is not what it should be.
     """
-    options = recipe.data.options
-    train_data = build_dataset(
-        recipe.data.kind, root=recipe.data.root, split=recipe.data.train_split, **options
-    )
-    validation_data = build_dataset(
-        recipe.data.kind, root=recipe.data.root, split=recipe.data.validation_split, **options
-    )
+    train_data = build_data(recipe.data, recipe.data.train_split)
+    validation_data = build_data(recipe.data, recipe.data.validation_split)
     _check_num_classes(recipe, train_data)
     accelerator = build_accelerator(recipe)
     return Parts(
@@ -68,6 +69,20 @@ def build_parts(recipe: Recipe) -> Parts:
         loss=build_run_loss(recipe, train_data),
         budget=build_budget(recipe, len(train_data)),
     )
+
+
+def build_data(config: DataConfig, split: str) -> SegmentationDataset:
+    """Build one split of the recipe's data.
+
+    Raises:
+        RequestError: an option is unknown, or given both in `data` and in `data.options`.
+        DataError: the data is not what it should be.
+    """
+    own: dict[str, Any] = {"cache": config.cache, "resize": config.resize}
+    given = {name: value for name, value in own.items() if value is not None}
+    for name in given.keys() & config.options.keys():
+        raise RequestError(f"{name} is given as data.{name} and as data.options.{name}; keep the first.")
+    return build_dataset(config.kind, root=config.root, split=split, **config.options, **given)
 
 
 def build_state(recipe: Recipe, parts: Parts) -> State:
@@ -135,8 +150,10 @@ def build_seeded_model(recipe: Recipe, data: SegmentationDataset) -> Segmentatio
 
 def build_batches(recipe: Recipe, parts: Parts, state: State) -> Iterator[Batch]:
     """Return the endless batches from the state's position on."""
+    data, sampler = parts.train_data, recipe.train.sampler
+    plan = parts.plan or build_plan(sampler, data, lambda: count_class_pixels(data))
     draws = Draws(
-        len(parts.train_data),
+        len(data),
         parts.stages,
         seed=recipe.train.seed,
         position=state["position"],
@@ -148,8 +165,10 @@ def build_batches(recipe: Recipe, parts: Parts, state: State) -> Iterator[Batch]
         ),
         rank=parts.accelerator.process_index,
         world=parts.accelerator.num_processes,
+        plan=plan,
     )
-    samples = TransformedSamples(parts.train_data, parts.stages, recipe.train.seed)
+    wish = Wish(sampler.tries, sampler.crop_share)
+    samples = TransformedSamples(data, parts.stages, recipe.train.seed, wish)
     on_gpu = parts.accelerator.device.type == "cuda"
     return endless_batches(samples, draws, workers=recipe.train.workers, pin=on_gpu)
 

@@ -5,6 +5,7 @@ last/         model folder: the newest validated weights
 state/        the newest two training states, only needed to resume
 recipe.yaml   the resolved recipe
 class_weights.json  weights of the classes in the loss, where the recipe asks for them
+class_pixels.npz    pixels of each class in each training sample, where the sampler counts them
 log.csv       one row per logged step
 tensorboard/  the same numbers, and sample pictures
 report.html   the report on `best`, written at the end
@@ -19,7 +20,9 @@ from terrazzo.core.config import read_yaml, write_yaml
 from terrazzo.core.errors import CheckpointError, RequestError
 from terrazzo.train.recipe import Recipe
 
-FREE_TO_CHANGE = frozenset({"data.root", "train.workers", "train.log_every", "train.save_every"})
+FREE_TO_CHANGE = frozenset(
+    {"data.root", "data.cache", "train.workers", "train.log_every", "train.save_every"}
+)
 """Recipe keys that may differ between a run and its continuation: they do not change the result."""
 
 
@@ -53,6 +56,11 @@ class RunFolder:
     def class_weights(self) -> Path:
         """The class weights that the training set gave."""
         return self.root / "class_weights.json"
+
+    @property
+    def class_pixels(self) -> Path:
+        """The pixels of each class in each training sample."""
+        return self.root / "class_pixels.npz"
 
     @property
     def log(self) -> Path:

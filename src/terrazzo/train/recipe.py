@@ -11,6 +11,7 @@ from terrazzo.datasets.config import DataConfig
 from terrazzo.losses.config import LossConfig
 from terrazzo.models.config import ModelConfig
 from terrazzo.train.optimizer import OptimizerConfig
+from terrazzo.train.sampler import SamplerConfig
 from terrazzo.train.schedule import ScheduleConfig
 from terrazzo.transforms.config import Crop, TransformConfig
 
@@ -53,6 +54,9 @@ class TrainConfig(Config):
 
     workers: int = Field(1, ge=0)
     """Processes that prepare batches; 0 prepares them between steps. Never changes the result."""
+
+    sampler: SamplerConfig = SamplerConfig()
+    """Which samples an epoch visits, and how often."""
 
     seed: int = Field(0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"

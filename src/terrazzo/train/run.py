@@ -21,6 +21,7 @@ from terrazzo.train.build import (
     build_run_loss,
     build_state,
 )
+from terrazzo.train.class_pixels import read_class_pixels, store_class_pixels
 from terrazzo.train.class_weights import read_class_weights, store_class_weights
 from terrazzo.train.folder import RunFolder, open_run_folder
 from terrazzo.train.interrupt import StopRequest
@@ -30,6 +31,7 @@ from terrazzo.train.pictures import validation_pictures
 from terrazzo.train.recipe import Recipe
 from terrazzo.train.reporter import Reporter, Speed
 from terrazzo.train.resume import restore_run_state, save_run_state
+from terrazzo.train.sampler import build_plan
 from terrazzo.train.schedule import lr_factor
 
 if TYPE_CHECKING:
@@ -73,9 +75,13 @@ def train(
     folder = open_run_folder(out, recipe, resume=resume) if main else RunFolder(Path(out))
     if main:
         store_class_weights(folder.class_weights, recipe.loss.class_weights, parts.train_data)
+        if recipe.train.sampler.counts_classes:
+            store_class_pixels(folder.class_pixels, parts.train_data)
     parts.accelerator.wait_for_everyone()
-    parts = with_class_weights(recipe, parts, folder)
+    parts = with_plan(recipe, with_class_weights(recipe, parts, folder), folder)
     speaker = (reporter or Reporter()) if main else Reporter()
+    if main and (note := parts.train_data.cache_note):
+        speaker.note(note)
     if resume:
         for note in restore_run_state(folder, state, parts.accelerator):
             speaker.note(note)
@@ -95,6 +101,13 @@ def with_class_weights(recipe: Recipe, parts: Parts, folder: RunFolder) -> Parts
     data, rule = parts.train_data, recipe.loss.class_weights
     weights = read_class_weights(folder.class_weights, rule, data.labels.num_classes)
     return parts if weights is None else replace(parts, loss=build_run_loss(recipe, data, weights))
+
+
+def with_plan(recipe: Recipe, parts: Parts, folder: RunFolder) -> Parts:
+    """Give the run the plan of its sampler, by the counts that lie in the run folder where it needs some."""
+    data = parts.train_data
+    plan = build_plan(recipe.train.sampler, data, lambda: read_class_pixels(folder.class_pixels, data))
+    return replace(parts, plan=plan)
 
 
 def finish(recipe: Recipe, parts: Parts, folder: RunFolder, state: State, *, finished: bool) -> Result:

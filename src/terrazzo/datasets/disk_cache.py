@@ -1,0 +1,253 @@
+"""Decoded samples on disk: one memory-mapped file each, checked, shared by any number of processes.
+
+    <cache>/samples/<kind>-<hash of parameters>/3f09...c2.sample
+      16 bytes   magic, length of the header, CRC-32 of all that follows
+      header     JSON: stamp of the source files, shape and dtype of image and mask
+      pixels     image, then mask, each from a multiple of 64 bytes on
+
+<cache> is $TERRAZZO_CACHE, else $XDG_CACHE_HOME/terrazzo, else ~/.cache/terrazzo. The parameters (kind,
+label map, options, size, reading rule) name the folder, so nothing made by others is ever read. A file is
+valid while its sources keep their size and time (or, on demand, their contents). It is written under a
+name of its own and renamed, so a reader sees all of it or none, and two writers cannot meet. Nothing is ever
+deleted: remove the folder and it is made again.
+"""
+
+import hashlib
+import json
+import mmap
+import os
+import shutil
+import struct
+import uuid
+import warnings
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrazzo.core.errors import RequestError
+
+MAGIC = b"TRZSMPL1"
+PLACE_VARIABLE = "TERRAZZO_CACHE"
+_FIRST = struct.Struct("<8sII")
+_ALIGN = 64
+
+Arrays = tuple[NDArray[Any], NDArray[Any]]
+"""Image (H, W, C) and mask (H, W) of train ids."""
+
+Stamp = list[list[Any]]
+"""Size, modification time in ns and (on demand) SHA-256 of each source file."""
+
+
+def cache_folder() -> Path:
+    """Return where decoded samples go, whether it exists or not."""
+    if place := os.environ.get(PLACE_VARIABLE):
+        return Path(place).expanduser() / "samples"
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "terrazzo" / "samples"
+
+
+class DiskCache:
+    """The decoded samples of one dataset with one set of parameters."""
+
+    def __init__(self, kind: str, parameters: Mapping[str, Any], *, hashed: bool = False) -> None:
+        """Name the folder; nothing is written yet.
+
+        Args:
+            kind: of the dataset, for people who look at the folder.
+            parameters: plain data that decide what a sample looks like.
+            hashed: compare the contents of source files, once per process, not only their size and time.
+        """
+        digest = hashlib.sha256(json.dumps(parameters, sort_keys=True, default=str).encode())
+        self.folder = cache_folder() / f"{kind}-{digest.hexdigest()[:12]}"
+        self.parameters = dict(parameters)
+        self.hashed = hashed
+        self._off = False
+        self._checked: set[str] = set()
+        self._hashes: dict[tuple[Any, ...], str] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what this process has looked at: another one looks for itself."""
+        return self.__dict__ | {"_checked": set(), "_hashes": {}}
+
+    def get(self, name: str, sources: Sequence[Path], make: Callable[[], Arrays]) -> Arrays:
+        """Return image and mask of a sample, from the cache where it is there and still valid.
+
+        Args:
+            name: the sample's id.
+            sources: the files it is made of.
+            make: decodes the sample.
+
+        Returns:
+            Image and mask; those of the cache are private copies that the system makes page by page on
+            writing, so the caller may change them.
+        """
+        path = self._path(name, sources)
+        stamp = self._stamp(sources)
+        found = self._read(path, stamp) if stamp is not None else None
+        if found is not None:
+            return found
+        image, mask = make()
+        if stamp is not None and not self._off:
+            self._write(path, stamp, image, mask)
+        return image, mask
+
+    def size(self) -> tuple[int, int]:
+        """Return how many samples lie in the folder, and their bytes."""
+        return folder_size(self.folder)
+
+    def describe(self) -> str:
+        """Return where the folder is and how large, in a sentence."""
+        count, size = self.size()
+        return f"Decoded samples are kept in {self.folder}: {count} there, {readable(size)}."
+
+    def refuse_full_disk(self, expected: int) -> None:
+        """Raise where the whole dataset will not fit.
+
+        Args:
+            expected: bytes of all samples.
+
+        Raises:
+            RequestError: says how much is needed, how much is free, and what to do.
+        """
+        place = next(p for p in (self.folder, *self.folder.parents) if p.exists())
+        free = shutil.disk_usage(place).free
+        if expected <= free or expected - self.size()[1] <= free:
+            return
+        raise RequestError(
+            f"cache: disk needs about {readable(expected)} in {self.folder.parent}, but {readable(free)} are "
+            f"free. Point {PLACE_VARIABLE} at a larger disk, make the samples smaller by resize, or leave "
+            "cache out."
+        )
+
+    def _path(self, name: str, sources: Sequence[Path]) -> Path:
+        facts = json.dumps([name, [str(Path(source).absolute()) for source in sources]])
+        key = hashlib.sha256(facts.encode()).hexdigest()[:32]
+        return self.folder / f"{key}.sample"
+
+    def _stamp(self, sources: Sequence[Path]) -> Stamp | None:
+        """Return what the source files are now; None where one cannot be looked at (reading says why)."""
+        stamp: Stamp = []
+        try:
+            for source in sources:
+                facts = source.stat()
+                stamp.append([facts.st_size, facts.st_mtime_ns])
+                if self.hashed:
+                    stamp[-1].append(self._hash_of(source, facts.st_size, facts.st_mtime_ns))
+        except OSError:
+            return None
+        return stamp
+
+    def _hash_of(self, source: Path, *facts: int) -> str:
+        key = (str(source), *facts)
+        if key not in self._hashes:
+            with source.open("rb") as file:
+                self._hashes[key] = hashlib.file_digest(file, "sha256").hexdigest()
+        return self._hashes[key]
+
+    def _read(self, path: Path, stamp: Stamp) -> Arrays | None:
+        """Return the arrays of a cache file; None where it is missing, of other sources, or damaged."""
+        try:
+            with path.open("rb") as file:
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        except (OSError, ValueError):  # missing, or empty after a crash
+            return None
+        try:
+            return self._unpacked(mapped, path, stamp)
+        except (ValueError, KeyError, TypeError, struct.error):
+            warnings.warn(f"{path} is damaged; this sample is decoded again.", stacklevel=2)
+            return None
+
+    def _unpacked(self, mapped: mmap.mmap, path: Path, stamp: Stamp) -> Arrays | None:
+        magic, length, checksum = _FIRST.unpack_from(mapped)
+        if magic != MAGIC:
+            raise ValueError(f"{magic!r} is not {MAGIC!r}")
+        if path.name not in self._checked:
+            if zlib.crc32(memoryview(mapped)[_FIRST.size :]) != checksum:
+                raise ValueError("the checksum does not fit")
+            self._checked.add(path.name)
+        header = json.loads(mapped[_FIRST.size : _FIRST.size + length])
+        if header["stamp"] != stamp:
+            self._checked.discard(path.name)
+            return None
+        start = _aligned(_FIRST.size + length)
+        image = _view(mapped, start, header["image"])
+        return image, _view(mapped, start + _aligned(image.nbytes), header["mask"])
+
+    def _write(self, path: Path, stamp: Stamp, image: NDArray[Any], mask: NDArray[Any]) -> None:
+        """Write a cache file in one go; a disk that is full or read-only only costs the cache."""
+        facts = {"stamp": stamp, "image": _facts(image), "mask": _facts(mask)}
+        header = json.dumps(facts).encode()
+        start = _aligned(_FIRST.size + len(header))
+        parts: tuple[Any, ...] = (
+            header.ljust(start - _FIRST.size, b"\0"),
+            np.ascontiguousarray(image),
+            bytes(_aligned(image.nbytes) - image.nbytes),
+            np.ascontiguousarray(mask),
+        )
+        checksum = 0
+        for part in parts:
+            checksum = zlib.crc32(part, checksum)
+        own = path.with_name(f".{path.stem}-{os.getpid()}-{uuid.uuid4().hex[:8]}.part")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with own.open("wb", buffering=0) as file:
+                _write_all(file.fileno(), [_FIRST.pack(MAGIC, len(header), checksum), *parts])
+            own.replace(path)
+        except OSError as error:
+            self._off = True
+            with suppress(OSError):
+                own.unlink()
+            reason = error.strerror or error
+            warnings.warn(
+                f"{self.folder} cannot be written ({reason}): samples are decoded each time.", stacklevel=2
+            )
+
+
+def folder_size(folder: Path) -> tuple[int, int]:
+    """Return how many samples a folder of the cache holds, and their bytes."""
+    sizes = [file.stat().st_size for file in folder.rglob("*.sample")]
+    return len(sizes), sum(sizes)
+
+
+def readable(size: float) -> str:
+    """Return bytes as people say them: 1.5 GB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
+
+
+def _facts(array: NDArray[Any]) -> list[Any]:
+    return [list(array.shape), array.dtype.str]
+
+
+def _view(mapped: mmap.mmap, start: int, facts: Sequence[Any]) -> NDArray[Any]:
+    shape, dtype = tuple(facts[0]), np.dtype(facts[1])
+    count = int(np.prod(shape))
+    return np.frombuffer(mapped, dtype, count, start).reshape(shape)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // _ALIGN) * _ALIGN
+
+
+def _write_all(handle: int, parts: Sequence[Any]) -> None:
+    """Write bytes and arrays in one call, into room that was asked for before.
+
+    So the system can give large blocks at once: measured, a tenth of the time of one call for each part.
+    """
+    views = [memoryview(part).cast("B") for part in parts]
+    with suppress(OSError, AttributeError):  # not every system or file system has it; a full disk shows below
+        os.posix_fallocate(handle, 0, sum(map(len, views)))
+    while views:
+        written = os.writev(handle, views) if hasattr(os, "writev") else os.write(handle, views[0])
+        while views and written >= len(views[0]):
+            written -= len(views.pop(0))
+        if views:  # the system took less than it was given
+            views[0] = views[0][written:]
