@@ -1,8 +1,8 @@
 """The endless stream of training batches, as a function of how many samples were drawn before.
 
 The stream is cut out of epoch after epoch, each in its own order. What happens to sample i in epoch e
-depends on (seed, e, i) alone; so workers, their number and restarts change nothing, and resuming starts at
-a position.
+depends on (seed, e, i) alone, the other samples that are mixed into it included; so workers, their number
+and restarts change nothing, and resuming starts at a position.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from terrazzo.core.randomness import Stream, generator, permutation
 from terrazzo.core.sample import Batch, Sample
+from terrazzo.transforms import Pipeline
 
 Transform = Callable[
     [NDArray[Any], NDArray[Any], np.random.Generator],
@@ -123,16 +124,32 @@ class _Order:
 
 
 class TransformedSamples(Dataset[Sample]):
-    """A dataset indexed by `Draw`: reads the sample and applies the stage's transform."""
+    """A dataset indexed by `Draw`: reads the sample and applies the stage's transform.
+
+    A transform that mixes is asked what it wants, and given partners: samples drawn by (seed, epoch, index,
+    number) from all the others, transformed as any sample is, but not mixed themselves.
+    """
 
     def __init__(self, samples: Samples, stages: Sequence[Stage], seed: int) -> None:
         self.samples, self.stages, self.seed = samples, stages, seed
 
     def __getitem__(self, draw: Draw) -> Sample:
         sample = self.samples[draw.index]
+        transform = self.stages[draw.stage].transform
         rng = generator(self.seed, Stream.TRANSFORM, draw.epoch, draw.index)
-        image, mask = self.stages[draw.stage].transform(sample["image"], sample["mask"], rng)
+        image, mask = transform(sample["image"], sample["mask"], rng)
+        if isinstance(transform, Pipeline) and transform.mixes:
+            steps = transform.plan_mix(generator(self.seed, Stream.MIX, draw.epoch, draw.index))
+            image, mask = transform.mix(image, mask, steps, lambda number: self.partner(draw, number))
         return Sample(image=image, mask=mask, id=sample["id"], group=sample["group"])
+
+    def partner(self, draw: Draw, number: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the crop that is mixed into a sample as its number-th partner; a lone sample is its own."""
+        rng = generator(self.seed, Stream.PARTNER, draw.epoch, draw.index, number)
+        count = len(self.samples)
+        index = (draw.index + int(rng.integers(1, count))) % count if count > 1 else draw.index
+        other = self.samples[index]
+        return self.stages[draw.stage].transform(other["image"], other["mask"], rng)
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

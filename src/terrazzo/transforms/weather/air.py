@@ -7,22 +7,23 @@ from terrazzo.transforms.operation import View, tint
 
 Share = NDArray[np.float32]
 
-FARTHEST = 14.0
+FARTHEST = 9.0
 """Distance at the horizon, in units of the distance of the picture's lower edge."""
 
-OVERHEAD = 9.0
+OVERHEAD = 7.0
 """Distance of what stands at the upper edge: walls and trees there are nearer than the horizon."""
 
 
 def distance(size: tuple[int, int], view: View) -> Share:
     """Return how far away each row is, (H, 1): 1 at the picture's lower edge, FARTHEST at the horizon.
 
-    Below the horizon this is the flat ground's own perspective, one over the rows below the horizon.
+    Below the horizon this is the flat ground's own perspective, one over the rows below the horizon,
+    rounded off where it would be endless.
     """
     rows = np.arange(size[0], dtype=np.float32)[:, None] + 0.5
     span = max(view.ground - view.horizon, 1.0)
-    below = np.maximum((rows - view.horizon) / span, 1e-6)
-    ground = np.minimum(1 / below, FARTHEST)
+    below = np.maximum((rows - view.horizon) / span, 0)
+    ground = 1 / np.sqrt(below * below + np.float32(1 / FARTHEST**2))
     above = np.clip((view.horizon - rows) / span, 0, 1)
     return np.asarray(np.where(rows > view.horizon, ground, FARTHEST - (FARTHEST - OVERHEAD) * above))
 

@@ -96,7 +96,7 @@ def draw_light_beam(amount: float, rng: np.random.Generator) -> LightBeam:
     x = float(rng.uniform(0.0, 1.0))
     count, lean = int(rng.integers(2, 6)), (0.5 - x) * 0.9
     shafts = tuple(
-        (float(lean + rng.uniform(-0.55, 0.55)), float(rng.uniform(0.03, 0.09)), float(rng.uniform(0.6, 1.1)))
+        (float(lean + rng.uniform(-0.55, 0.55)), float(rng.uniform(0.05, 0.15)), float(rng.uniform(0.35, 0.9)))
         for _ in range(count)
     )
     return LightBeam(1.5 * amount, (x, float(rng.uniform(-0.35, -0.1))), shafts)
@@ -111,7 +111,7 @@ def _offsets(size: tuple[int, int], x: float, y: float) -> tuple[NDArray[np.floa
 
 def _disc(radius: Share, size: float) -> Share:
     """Return a disc with soft edge and a rim that is a little brighter, as lens ghosts have."""
-    inside = 1 / (1 + np.exp((radius - size) / (0.07 * size)))
+    inside = 1 / (1 + np.exp(np.minimum((radius - size) / (0.07 * size), 50)))
     return np.asarray(inside * (0.65 + 0.35 * (radius / size) ** 2), dtype=np.float32)
 
 

@@ -43,4 +43,4 @@ def draw_fog(amount: float, rng: np.random.Generator, *, patches: float = 0.6) -
         rng: draws the brightness of the air and the banks.
         patches: how unevenly it lies, 0..1.
     """
-    return Fog(0.9 * amount**2, float(rng.uniform(0.72, 0.92)), patches, draw_key(rng))
+    return Fog(0.42 * amount**2, float(rng.uniform(0.72, 0.92)), patches, draw_key(rng))

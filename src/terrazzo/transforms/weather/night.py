@@ -7,6 +7,9 @@ import numpy as np
 from terrazzo.transforms.operation import Pixels, View, as_share, draw_key, from_share, keyed, tint
 from terrazzo.transforms.weather.air import Share, faded, skyward
 
+EXPOSED = 0.13
+"""Mean brightness of the darkest night, share of white, before the sky loses more."""
+
 
 @dataclass(frozen=True)
 class Night:
@@ -28,19 +31,21 @@ class Night:
         share, (height, width, channels) = as_share(image, view), image.shape
         dark = self.darkness
         cold = np.float32(1 - dark) + np.float32(dark) * tint((0.72, 0.84, 1.08), channels)
-        dim = faded(np.clip(share, 0, 1) ** np.float32(1 + 0.7 * dark), 0.55 * dark)
-        fall = 1 - np.float32(dark) * (0.80 + 0.14 * skyward((height, width), view)[..., None])
-        night = dim * fall * cold
+        dim = faded(np.clip(share, 0, 1) ** np.float32(1 + 0.4 * dark), 0.55 * dark)
+        # The camera opens up as far as it can: a dusky scene does not turn black.
+        kept = min(1.0, EXPOSED / max(float(dim.mean()), 1e-6))
+        fall = 1 - dark * (1 - kept * (1 - 0.6 * skyward((height, width), view)[..., None]))
+        night = dim * fall.astype(np.float32) * cold
         lit = _headlights((height, width), view, self.aim)[..., None] * np.float32(self.lamps * dark)
         night = night + share * lit * tint((1.0, 0.94, 0.80), channels)
         rng = keyed(self.key)
         own = rng.standard_normal((height, width, channels), dtype=np.float32)
         common = rng.standard_normal((height, width, 1), dtype=np.float32)
-        grain = np.float32(0.045 * dark) * np.sqrt(np.clip(night, 0, 1) + np.float32(0.08))
+        grain = np.float32(0.06 * dark) * np.sqrt(np.clip(night, 0, 1) + np.float32(0.08))
         return from_share(night + grain * (0.8 * own + 0.8 * common), image, view)
 
 
-def draw_night(amount: float, rng: np.random.Generator, *, lamps: float = 0.45) -> Night:
+def draw_night(amount: float, rng: np.random.Generator, *, lamps: float = 0.5) -> Night:
     """Draw a night.
 
     Args:

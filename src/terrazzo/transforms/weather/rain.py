@@ -9,7 +9,7 @@ from terrazzo.transforms.operation import Pixels, View, as_share, draw_key, from
 from terrazzo.transforms.weather.air import Share, air_color, distance, faded, veiled
 
 # of each layer: streaks per square of the shorter side, length and width as shares of it, opacity
-_LAYERS = ((900, 0.05, 0.0022, 0.35), (350, 0.10, 0.0035, 0.5), (70, 0.2, 0.006, 0.65))
+_LAYERS = ((1100, 0.05, 0.002, 0.35), (400, 0.10, 0.003, 0.42), (60, 0.22, 0.0045, 0.36))
 
 
 @dataclass(frozen=True)
@@ -61,16 +61,15 @@ def _streaks(
     side = min(height, width)
     density, length, thickness, opacity = layer
     count = round(density * hard * height * width / side**2)
-    canvas = np.zeros((height, width), dtype=np.uint8)
+    canvas, pixels = np.zeros((height, width), dtype=np.uint8), thickness * side
     if count:
         top = rng.uniform((-0.2 * side, -0.2 * side), (width + 0.2 * side, height), (count, 2))
         tilt = np.deg2rad(slant + rng.normal(0, 1.5, count))
         reach = side * length * (0.6 + 0.4 * hard) * rng.uniform(0.6, 1.3, count)
         step = np.stack([np.sin(tilt), np.cos(tilt)], axis=1) * reach[:, None]
         lines = np.rint(8 * np.stack([top, top + step], axis=1)).astype(np.int32)
-        pixels = thickness * side
         cv2.polylines(canvas, list(lines), False, 255, max(1, round(pixels)), cv2.LINE_AA, shift=3)
         # A line is one pixel wide at least: where it should be finer, it is fainter.
         opacity *= min(1.0, 0.4 + 0.6 * pixels)
-    soft = cv2.GaussianBlur(canvas, (3, 3), 0.6)
+    soft = cv2.GaussianBlur(canvas, (0, 0), 0.5 + 0.25 * pixels)
     return np.asarray(soft.astype(np.float32) * np.float32(opacity / 255))
