@@ -19,10 +19,10 @@ from terrazzo.figures import as_rgb, overlay
 from terrazzo.figures.contact_sheet import Cell, contact_sheet
 from terrazzo.figures.pictures import Picture
 from terrazzo.train.batches import Draw, Stage, TransformedSamples, Transform
-from terrazzo.transforms import OPERATIONS, Pipeline
+from terrazzo.transforms import OPERATIONS, CropTransform, Pipeline
 from terrazzo.transforms.agreement import Agreement, edge_agreement, invented_labels
 from terrazzo.transforms.apply import apply_alone
-from terrazzo.transforms.geometric import resize_image, resize_mask
+from terrazzo.transforms.geometric import cut, resize_image, resize_mask
 from terrazzo.transforms.operation import Bend, Mix, Move
 from terrazzo.transforms.pipeline import describe
 from terrazzo.transforms.strengths import amount_at
@@ -85,14 +85,12 @@ def preview_samples(
     rows, checks = [], []
     for index in indices:
         sample = data[index]
-        row, before = [_cell(_pair(sample), data.labels, "original", sample["id"])], None
+        row = [_cell(_pair(sample), data.labels, "original", sample["id"])]
         for epoch in range(versions):
-            words, moves = _planned(transform, sample, seed, epoch, index)
-            pair = _pair(made[Draw(epoch, index, 0)])
-            row.append(_cell(pair, data.labels, *words))
-            if moves:
-                before = before or edge_agreement(*_pair(sample), data.labels.ignore_index)
-                checks.append(_check(sample, words, before, pair, data.labels, mixed=_mixes(transform)))
+            words, still, moved = _planned(transform, sample, seed, epoch, index)
+            row.append(_cell(_pair(made[Draw(epoch, index, 0)]), data.labels, *words))
+            before = edge_agreement(*still, data.labels.ignore_index)
+            checks.append(_check(sample, words, before, moved, data.labels))
         rows.append(row)
     return Preview(contact_sheet(rows, title="Originals, and what training makes of them"), tuple(checks))
 
@@ -137,13 +135,23 @@ def preview_operations(
 
 def _planned(
     transform: Transform, sample: Sample, seed: int, epoch: int, index: int
-) -> tuple[tuple[str, ...], bool]:
-    """Return what will happen to a sample, in words, and whether geometry is part of it."""
-    if not isinstance(transform, Pipeline):
-        return (f"epoch {epoch}", "the preset"), True
-    plan = transform.plan(sample["mask"], generator(seed, Stream.TRANSFORM, epoch, index))
-    mixed = transform.plan_mix(generator(seed, Stream.MIX, epoch, index)) if transform.mixes else ()
-    return (f"epoch {epoch}", ", ".join((*plan.describe(), *describe(mixed))) or "crop alone"), True
+) -> tuple[tuple[str, ...], Pair, Pair]:
+    """Return what happens to a sample, in words, and its crop before and after geometry, colours left alone.
+
+    Of a preset, which draws and acts at once, the crop comes back with its colours changed.
+    """
+    rng, again = (generator(seed, Stream.TRANSFORM, epoch, index) for _ in range(2))
+    pair = _pair(sample)
+    if isinstance(transform, CropTransform):
+        window = transform.choose_window(sample["mask"], again)
+        still = cut(*pair, window, transform.crop, transform.ignore_index)
+        return (f"epoch {epoch}", "the preset"), still, transform(*pair, rng)
+    assert isinstance(transform, Pipeline)
+    plan = transform.plan(sample["mask"], rng)
+    mixed = transform.plan_mix(generator(seed, Stream.MIX, epoch, index))
+    words = f"epoch {epoch}", ", ".join((*plan.describe(), *describe(mixed))) or "crop alone"
+    still, moved = (transform.render(*pair, p) for p in (plan.window_alone(), plan.geometry_alone()))
+    return words, still, moved
 
 
 def _check(
@@ -152,19 +160,13 @@ def _check(
     before: Agreement,
     after: Pair,
     labels: LabelMap,
-    *,
-    mixed: bool = False,
 ) -> Check:
     agreement = edge_agreement(*after, labels.ignore_index)
     problem = agreement.worse_than(before)
-    new = [] if mixed else invented_labels(sample["mask"], after[1], labels.ignore_index)
+    new = invented_labels(sample["mask"], after[1], labels.ignore_index)
     if new:
         problem = f"labels {new} are in the mask now, but were not before"
     return Check(sample["id"], words, before, agreement, problem)
-
-
-def _mixes(transform: Transform) -> bool:
-    return isinstance(transform, Pipeline) and transform.mixes
 
 
 def _others(data: SegmentationDataset, index: int, count: int, like: Pair) -> list[Pair]:

@@ -18,13 +18,16 @@ from terrazzo.transforms.operation import Pixels
 REACH = 6
 """Offsets tried each way, pixels."""
 
-NEAR = 1.5
+NEAR = 2.0
 """Best fits up to so many pixels from the middle are no offset: borders in masks are drawn by hand."""
 
-KEPT = 0.5
+KEPT = 0.4
 """Share of the contrast that has to be left after an operation."""
 
-FAINT = 0.15
+ENOUGH = 300
+"""With fewer pixels on label borders nothing is said."""
+
+FAINT = 0.25
 """Contrasts below this say nothing: the labels follow no edges, or there are hardly any."""
 
 
@@ -35,12 +38,15 @@ class Agreement:
     contrast: float
     """Steepness along label borders over that elsewhere, minus 1; 0 where they have nothing to do with it."""
 
+    borders: int
+    """Pixels on label borders that were looked at."""
+
     offset: tuple[int, int]
     """(rows, columns) by which the mask would have to move to fit best."""
 
     def worse_than(self, before: "Agreement") -> str | None:
         """Say what is wrong compared with the pair before an operation; None where all is well."""
-        if before.contrast < FAINT:
+        if before.contrast < FAINT or min(self.borders, before.borders) < ENOUGH:
             return None
         if self.contrast < KEPT * before.contrast:
             return (
@@ -69,7 +75,7 @@ def edge_agreement(image: Pixels, mask: Pixels, void: int) -> Agreement:
             fits[down, right] = _contrast(steep, _moved(border, down, right), seen)
     # Ties and near ties go to the smallest offset.
     best = max(fits, key=lambda at: fits[at] - 0.01 * np.hypot(*at))
-    return Agreement(fits[0, 0], best)
+    return Agreement(fits[0, 0], int((border & seen).sum()), best)
 
 
 def invented_labels(before: Pixels, after: Pixels, void: int) -> list[int]:

@@ -70,6 +70,15 @@ class Plan:
         """Return the moves and bends, in order."""
         return [step.drawn for step in self.steps if isinstance(step.drawn, Move | Bend)]
 
+    def window_alone(self) -> "Plan":
+        """Return the plan that cuts the same window and does nothing else."""
+        return Plan(self.window, (), None)
+
+    def geometry_alone(self) -> "Plan":
+        """Return the plan without anything that changes pixels where they are."""
+        steps = tuple(step for step in self.steps if isinstance(step.drawn, Move | Bend))
+        return Plan(self.window, steps, None)
+
     def describe(self) -> tuple[str, ...]:
         """Return one line per step: its name, and its strength where it has one."""
         return describe(self.steps)
