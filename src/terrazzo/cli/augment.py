@@ -11,6 +11,7 @@ from terrazzo.core.errors import DataError, RequestError
 
 if TYPE_CHECKING:
     from terrazzo.train.preview import Preview
+    from terrazzo.train.study import Outcome
 
 augment = typer.Typer(
     name="augment",
@@ -128,3 +129,84 @@ def _say(to: Console, made: "Preview", out: Path) -> None:
         to.print(f"Image and mask moved alike in {agreed} of {len(made.checks)} samples checked by their edges.")
     for check in made.problems:
         to.print(f"{check.sample}, {', '.join(check.operations)}: {check.problem}", markup=False)
+
+
+@augment.command()
+def study(
+    recipe: RecipeArgument,
+    overrides: OverrideArgument = None,
+    trials: Annotated[int, typer.Option(min=1, help="Finished trials in all, of all machines.")] = 21,
+    storage: Annotated[
+        str, typer.Option(metavar="URL", help="SQL database that keeps the study; machines may share it.")
+    ] = "sqlite:///augment-study.db",
+    name: Annotated[str | None, typer.Option(help="Of the study [default: the recipe's].")] = None,
+    policies: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME",
+            help="Operations, groups (geometry, colours, camera, weather, erasing, mixing), or `recipe`.",
+        ),
+    ] = None,
+    strengths: Annotated[str, typer.Option(metavar="S,S,...", help="0 to 1.")] = "0.25,0.5,1",
+    probability: Annotated[float, typer.Option(min=0, max=1, help="How often a policy acts.")] = 0.5,
+    search: Annotated[
+        str, typer.Option(help="grid: every policy at every strength; tpe: Optuna's search.")
+    ] = "grid",
+    steps: Annotated[int | None, typer.Option(min=1, help="Budget of every run in steps.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Budget of every run in minutes.")] = None,
+    work: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="This machine's folder [default: runs/study-NAME].")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="The page [default: in DIR].")] = None,
+    json: JsonOption = None,
+) -> None:
+    """Train briefly by many policies, and report score, affinity and diversity of each.
+
+    Run it again to go on; run it on several machines with one database to share the work.
+    """
+    from terrazzo.train import read_recipe
+    from terrazzo.train.policies import DEFAULT, check_policies
+    from terrazzo.train.study import Laboratory
+    from terrazzo.train.study_report import study_facts, write_study
+    from terrazzo.train.trials import Space, open_study, outcomes, run_trials
+
+    if search not in ("grid", "tpe"):
+        raise RequestError(f"--search is {search!r}; expected grid or tpe.")
+    if steps is not None and minutes is not None:
+        raise RequestError("A run has one budget: give --steps or --minutes, not both.")
+    to, called = console(), name or f"{recipe.parent.name}-{recipe.stem}"
+    budget = ("steps", float(steps)) if steps else ("minutes", minutes) if minutes else None
+    settings = read_recipe(recipe, overrides or [], budget=budget)
+    chosen = check_policies(policies.split(",") if policies else DEFAULT, settings)
+    numbers = tuple(sorted(set(_numbers(strengths, "--strengths"))))
+    space = Space(chosen, numbers, probability, "grid" if search == "grid" else "tpe")
+    shared = open_study(storage, called, settings, space)
+    place = work or Path("runs") / f"study-{called}"
+    page = out or place / "study.html"
+    laboratory = Laboratory(settings, place, probability=probability, note=to.print)
+    try:
+        run_trials(shared, laboratory, space, trials)
+    finally:
+        found = outcomes(shared)
+        write_study(
+            page, found, laboratory.clean, title=called, recipe=settings, probability=probability
+        )
+        write_json(json, study_facts(found, laboratory.clean, name=called))
+        _print_study(to, found, page)
+
+
+def _print_study(to: Console, found: "list[Outcome]", page: Path) -> None:
+    from rich.table import Table
+
+    from terrazzo.train.study import best_first
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("policy", "mIoU", "95% interval", "affinity", "diversity"):
+        table.add_column(title, justify="left" if title == "policy" else "right")
+    for o in best_first(found):
+        ends = f"{o.score.low:.1%} to {o.score.high:.1%}"
+        table.add_row(o.policy.label, f"{o.score.miou:.1%}", ends, f"{o.affinity:.3f}", f"{o.diversity:.3f}")
+    to.print(table)
+    if found:
+        to.print(f"Without augmentation: {found[0].clean.miou:.1%}")
+    to.print(f"Page: {page}")

@@ -202,7 +202,7 @@ def _stage(recipe: Recipe, data: SegmentationDataset, config: StageConfig) -> St
         crop=config.crop or recipe.transforms.crop,
         ignore_index=data.labels.ignore_index,
         num_classes=data.labels.num_classes,
-        operations=[operation.model_dump(exclude_unset=True) for operation in recipe.transforms.operations],
+        operations=[operation.model_dump(exclude_none=True) for operation in recipe.transforms.operations],
         class_names=data.labels.names,
         **{**recipe.transforms.options, **config.options},
     )

@@ -13,11 +13,11 @@ class OperationConfig(Config):
     kind: str
     """`rain`, `rotate`, `cutmix`, ...; `terrazzo augment preview` shows them all."""
 
-    strength: float | tuple[float, float] = 0.5
-    """0 to 1, or a range to draw from: a share of the mean image change at strength 1."""
+    strength: float | tuple[float, float] | None = None
+    """0 to 1, or a range to draw from: a share of the mean image change at strength 1. None: 0.5."""
 
-    probability: float = Field(0.5, ge=0.0, le=1.0)
-    """How often it happens."""
+    probability: float | None = Field(None, ge=0.0, le=1.0)
+    """How often it happens. None: 0.5. A crop has neither: it always happens."""
 
     options: dict[str, Any] = Field(default_factory=dict)
     """Of this operation, for instance `classes: [car, person]` of `copy_paste`."""
