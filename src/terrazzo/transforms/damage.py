@@ -87,6 +87,8 @@ class Jpeg:
                 f"The operation 'jpeg' is for uint8 images; these are {image.dtype}. "
                 "Take it out of transforms.operations."
             )
+        if self.quality >= 100:
+            return image.copy()
         # The codec takes blue first; which channel is which matters for its colour space alone.
         found, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.quality])
         assert found
@@ -99,7 +101,7 @@ def draw_jpeg(amount: float, _rng: np.random.Generator, *, worst: int = 3) -> Jp
     """Choose a quality.
 
     Args:
-        amount: 0..1; 0 is quality 100.
+        amount: 0..1; 0 is quality 100, which is no compression here.
         worst: the quality at amount 1; steps are even in its logarithm.
     """
     return Jpeg(round(100 * (worst / 100) ** amount))

@@ -199,4 +199,4 @@ def _look_up(field: Field, points: Points) -> Points:
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return np.asarray(found, dtype=np.float64)
+    return np.asarray(found, dtype=np.float64).reshape(points.shape)
