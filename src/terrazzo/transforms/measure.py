@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from terrazzo.core.randomness import Stream, generator
 from terrazzo.transforms.apply import apply_alone, whole_view
 from terrazzo.transforms.catalogue import OPERATIONS
-from terrazzo.transforms.operation import Mix, Pixels
+from terrazzo.transforms.operation import Bend, Mix, Move, Pixels
 from terrazzo.transforms.strengths import GRID, amount_at
 
 Pair = tuple[Pixels, Pixels]
@@ -62,7 +62,9 @@ def _one_change(
     kind: str, amount: float, pairs: Sequence[Pair], index: int, rng: np.random.Generator
 ) -> float:
     image, mask = pairs[index]
-    drawn = OPERATIONS[kind].draw(amount, rng)
+    # What is on or off is measured when it is on, and counts as often as it happens.
+    share = amount if OPERATIONS[kind].on_off else 1.0
+    drawn = OPERATIONS[kind].draw(1.0 if OPERATIONS[kind].on_off else amount, rng)
     if drawn is None:
         return 0.0
     count = drawn.partners if isinstance(drawn, Mix) else 0
@@ -70,13 +72,11 @@ def _one_change(
     after, inside = apply_alone(drawn, image, mask, others, OUTSIDE), _seen(drawn, mask)
     view = whole_view(image)
     apart = np.abs(after[0].astype(np.float32) - image.astype(np.float32)).mean(axis=2)
-    return float(apart[inside].mean() / (view.high - view.low)) if inside.any() else 0.0
+    return share * float(apart[inside].mean() / (view.high - view.low)) if inside.any() else 0.0
 
 
 def _seen(drawn: object, mask: Pixels) -> NDArray[np.bool_]:
     """Mark the pixels that show something of the scene after a move or bend."""
-    from terrazzo.transforms.operation import Bend, Move
-
     if not isinstance(drawn, Move | Bend):
         return np.ones(mask.shape, dtype=np.bool_)
     nothing = np.zeros(mask.shape, dtype=np.uint8)
