@@ -23,7 +23,9 @@ def data(count: int = 6) -> SegmentationDataset:
     return build_dataset("scenes", split="train", size=(48, 64), count=count)
 
 
-def samples(seed: int = 3, count: int = 6, operations: list[dict[str, object]] | None = None) -> TransformedSamples:
+def samples(
+    seed: int = 3, count: int = 6, operations: list[dict[str, object]] | None = None
+) -> TransformedSamples:
     transform = build_transform(
         "standard",
         crop=(32, 40),
@@ -75,7 +77,9 @@ def test_partner__a_lone_sample_is_its_own() -> None:
 
 def test_mixing__does_not_change_what_is_drawn_for_the_sample_itself() -> None:
     """Mixing has a stream of its own: without it the same crop comes out in the same light."""
-    quiet = [{**operation, "probability": 0} if "rain" != operation["kind"] else operation for operation in MIXING]
+    quiet = [
+        {**operation, "probability": 0} if "rain" != operation["kind"] else operation for operation in MIXING
+    ]
     plain, mixed = samples(operations=quiet[-1:]), samples(operations=[MIXING[1], MIXING[-1]])
     for index in range(6):
         a, b = plain[Draw(0, index, 0)]["image"], mixed[Draw(0, index, 0)]["image"]

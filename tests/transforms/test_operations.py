@@ -117,7 +117,9 @@ def test_operation__drawn_objects_pickle_and_are_equal(kind: str) -> None:
     assert pickle.loads(pickle.dumps(one)) == one
 
 
-@pytest.mark.parametrize("kind", [k for k in KINDS if OPERATIONS[k].family in ("colour", "camera", "weather")])
+@pytest.mark.parametrize(
+    "kind", [k for k in KINDS if OPERATIONS[k].family in ("colour", "camera", "weather")]
+)
 def test_paint__labels_stay(kind: str) -> None:
     image, mask = scene()
     np.testing.assert_array_equal(apply(kind, 1, 1.0, (image, mask))[1], mask)

@@ -99,7 +99,9 @@ def test_pipeline__picture_operations_keep_the_order_of_the_list() -> None:
         build(*pair).plan(mask, generator(1, Stream.TRANSFORM)) for pair in ((gamma, blur), (blur, gamma))
     ]
     assert [[step.kind for step in plan.steps] for plan in plans] == [["gamma", "blur"], ["blur", "gamma"]]
-    one, two = (build(*pair)(image, mask, generator(1, Stream.TRANSFORM)) for pair in ((gamma, blur), (blur, gamma)))
+    one, two = (
+        build(*pair)(image, mask, generator(1, Stream.TRANSFORM)) for pair in ((gamma, blur), (blur, gamma))
+    )
     assert not np.array_equal(one[0], two[0])
 
 
@@ -167,7 +169,10 @@ def test_class_crop__finds_the_rare_class_and_falls_back() -> None:
         ({"kind": "rain", "probability": 1.5}, "probability of 'rain' is 1.5; expected a number from 0 to 1"),
         ({"kind": "rain", "options": {"slat": 3}}, "has no option 'slat': did you mean 'slant'"),
         ({"kind": "rain", "options": {"amount": 1}}, "has no option 'amount'"),
-        ({"kind": "copy_paste", "options": {"classes": ["cars"]}}, "Unknown class 'cars': did you mean 'car'"),
+        (
+            {"kind": "copy_paste", "options": {"classes": ["cars"]}},
+            "Unknown class 'cars': did you mean 'car'",
+        ),
         ({"kind": "center_crop", "strength": 0.5}, "'center_crop' chooses every crop and has no strength"),
         ({"kind": "class_crop", "probability": 0.5}, "leave them out, or set options.chance"),
     ],

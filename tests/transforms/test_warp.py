@@ -31,7 +31,9 @@ def scene(height: int = 60, width: int = 80) -> tuple[Pixels, Pixels]:
     return np.repeat((60 * mask)[..., None], 3, axis=2), mask
 
 
-def do(*steps: Move | Bend, window: Window = WHOLE, crop: tuple[int, int] = (60, 80)) -> tuple[Pixels, Pixels]:
+def do(
+    *steps: Move | Bend, window: Window = WHOLE, crop: tuple[int, int] = (60, 80)
+) -> tuple[Pixels, Pixels]:
     return warp(*scene(), plan_course(window, steps, crop), crop, 255)
 
 
@@ -76,7 +78,9 @@ def test_warp__image_and_mask_stay_together(step: Move | Bend) -> None:
     assert set(np.unique(labels).tolist()) <= {0, 1, 2, 3, 255}
 
 
-@pytest.mark.parametrize("steps", [(MOVES[0], MOVES[2], MOVES[5]), (MOVES[3], MOVES[0]), (MOVES[7], MOVES[1])])
+@pytest.mark.parametrize(
+    "steps", [(MOVES[0], MOVES[2], MOVES[5]), (MOVES[3], MOVES[0]), (MOVES[7], MOVES[1])]
+)
 def test_course__moves_are_joined_in_order(steps: tuple[Move, ...]) -> None:
     """One matrix leads where the steps lead one after the other."""
     points = np.array([(3.0, 4.0), (70.0, 50.0), (40.0, 10.0)])

@@ -126,7 +126,9 @@ def _say(to: Console, made: "Preview", out: Path) -> None:
     to.print(f"Contact sheet: {out}")
     if made.checks:
         agreed = len(made.checks) - len(made.problems)
-        to.print(f"Image and mask moved alike in {agreed} of {len(made.checks)} samples checked by their edges.")
+        to.print(
+            f"Image and mask moved alike in {agreed} of {len(made.checks)} samples checked by their edges."
+        )
     for check in made.problems:
         to.print(f"{check.sample}, {', '.join(check.operations)}: {check.problem}", markup=False)
 
@@ -188,9 +190,7 @@ def study(
         run_trials(shared, laboratory, space, trials)
     finally:
         found = outcomes(shared)
-        write_study(
-            page, found, laboratory.clean, title=called, recipe=settings, probability=probability
-        )
+        write_study(page, found, laboratory.clean, title=called, recipe=settings, probability=probability)
         write_json(json, study_facts(found, laboratory.clean, name=called))
         _print_study(to, found, page)
 

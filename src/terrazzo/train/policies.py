@@ -75,7 +75,9 @@ def check_policies(names: Sequence[str], recipe: Recipe) -> tuple[str, ...]:
         if name not in known:
             raise unknown_name("policy", name, known)
     if "recipe" in names and not recipe.transforms.operations:
-        raise RequestError("The policy 'recipe' needs transforms.operations in the recipe, but it lists none.")
+        raise RequestError(
+            "The policy 'recipe' needs transforms.operations in the recipe, but it lists none."
+        )
     return tuple(dict.fromkeys(names))
 
 

@@ -70,7 +70,9 @@ def verdict(best: Outcome, clean: Score) -> str:
     if gain <= 0:
         return "No policy scored above the run without augmentation at this budget."
     apart = best.score.low > clean.high
-    how = "their intervals do not overlap" if apart else "their intervals overlap: confirm it with longer runs"
+    how = (
+        "their intervals do not overlap" if apart else "their intervals overlap: confirm it with longer runs"
+    )
     return f"{best.policy.label} scores {gain:.1f} points above the run without augmentation; {how}."
 
 

@@ -21,7 +21,7 @@ REACH = 6
 NEAR = 2.0
 """Best fits up to so many pixels from the middle are no offset: borders in masks are drawn by hand."""
 
-KEPT = 0.4
+KEPT = 0.6
 """Share of the contrast that has to be left after an operation."""
 
 ENOUGH = 300
@@ -119,8 +119,6 @@ def _moved(border: NDArray[np.bool_], down: int, right: int) -> NDArray[np.bool_
     return np.roll(border, (down, right), axis=(0, 1))
 
 
-def _contrast(
-    steep: NDArray[np.float32], border: NDArray[np.bool_], seen: NDArray[np.bool_]
-) -> float:
+def _contrast(steep: NDArray[np.float32], border: NDArray[np.bool_], seen: NDArray[np.bool_]) -> float:
     on, off = steep[border & seen], steep[~border & seen]
     return float(on.mean() / max(float(off.mean()), 1e-6) - 1) if on.size and off.size else 0.0

@@ -154,7 +154,12 @@ def draw_mosaic(amount: float, rng: np.random.Generator) -> Mosaic:
 
 
 def _pasted(
-    image: Pixels, mask: Pixels, other: tuple[Pixels, Pixels], inside: NDArray[np.bool_], *, soft: bool = False
+    image: Pixels,
+    mask: Pixels,
+    other: tuple[Pixels, Pixels],
+    inside: NDArray[np.bool_],
+    *,
+    soft: bool = False,
 ) -> Mixed:
     """Take pixels and labels of the other sample where `inside` is true."""
     labels = np.where(inside, other[1], mask)

@@ -96,7 +96,11 @@ def draw_light_beam(amount: float, rng: np.random.Generator) -> LightBeam:
     x = float(rng.uniform(0.0, 1.0))
     count, lean = int(rng.integers(2, 6)), (0.5 - x) * 0.9
     shafts = tuple(
-        (float(lean + rng.uniform(-0.55, 0.55)), float(rng.uniform(0.05, 0.15)), float(rng.uniform(0.35, 0.9)))
+        (
+            float(lean + rng.uniform(-0.55, 0.55)),
+            float(rng.uniform(0.05, 0.15)),
+            float(rng.uniform(0.35, 0.9)),
+        )
         for _ in range(count)
     )
     return LightBeam(1.5 * amount, (x, float(rng.uniform(-0.35, -0.1))), shafts)
