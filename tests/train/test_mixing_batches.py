@@ -78,7 +78,7 @@ def test_partner__a_lone_sample_is_its_own() -> None:
 def test_mixing__does_not_change_what_is_drawn_for_the_sample_itself() -> None:
     """Mixing has a stream of its own: without it the same crop comes out in the same light."""
     quiet = [
-        {**operation, "probability": 0} if "rain" != operation["kind"] else operation for operation in MIXING
+        {**operation, "probability": 0} if operation["kind"] != "rain" else operation for operation in MIXING
     ]
     plain, mixed = samples(operations=quiet[-1:]), samples(operations=[MIXING[1], MIXING[-1]])
     for index in range(6):

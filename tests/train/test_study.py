@@ -85,7 +85,7 @@ def test_check_policies__names() -> None:
     with pytest.raises(RequestError, match="Unknown policy 'wether': did you mean 'weather'"):
         check_policies(["wether"], RECIPE)
     bare = RECIPE.model_copy(update={"transforms": RECIPE.transforms.model_copy(update={"operations": ()})})
-    with pytest.raises(RequestError, match="'recipe' needs transforms.operations in the recipe"):
+    with pytest.raises(RequestError, match=r"'recipe' needs transforms\.operations in the recipe"):
         check_policies(["recipe"], bare)
 
 

@@ -14,7 +14,7 @@ VOID = 255
 
 
 def pair(tone: int, offset: int = 0) -> tuple[Pixels, Pixels]:
-    """Background 0, a car (1) of 6 x 8, a person (2) of 5 x 3, a second car; the image is tone + 30 * label."""
+    """Ground 0, a car (1) of 6 x 8, a person (2) of 5 x 3, a second car; pixels are tone + 30 * label."""
     mask = np.zeros((40, 50), np.uint8)
     mask[5 + offset : 11 + offset, 6:14] = 1
     mask[20 + offset : 25 + offset, 30:33] = 2

@@ -1,4 +1,6 @@
-"""A strength is a share of the mean image change at strength 1: measured on scenes it was not calibrated on."""
+"""A strength is a share of the mean image change at strength 1, measured on scenes of its own."""
+
+import itertools
 
 import numpy as np
 import pytest
@@ -33,7 +35,7 @@ def test_amounts__rise_from_nothing_to_everything(kind: str) -> None:
     amounts = [amount_at(kind, float(strength)) for strength in GRID]
     assert amounts[0] == 0
     assert amounts[-1] == 1
-    assert all(one < two for one, two in zip(amounts, amounts[1:], strict=False))
+    assert all(one < two for one, two in itertools.pairwise(amounts))
 
 
 def test_calibrated__finds_the_square_root_of_a_square(monkeypatch: pytest.MonkeyPatch) -> None:

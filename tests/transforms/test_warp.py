@@ -94,7 +94,7 @@ def test_course__moves_are_joined_in_order(steps: tuple[Move, ...]) -> None:
 
 
 def test_course__a_bend_between_moves_is_followed_back() -> None:
-    """Rotation after a bend moves the bend's pattern along; the way back of every point must agree with it."""
+    """Rotation after a bend moves the bend's pattern along; the way back must agree with it."""
     bend, turn = BENDS[0], Rotate(90.0)
     course = plan_course(Window(0, 0, 40, 40), [bend, turn], (40, 40))
     places = np.array([(10.0, 12.0), (30.0, 25.0)])

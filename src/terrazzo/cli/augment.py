@@ -66,7 +66,7 @@ def preview(
     write_json(json, {"sheet": str(out), "checks": [check.to_json() for check in made.checks]})
     if made.problems:
         raise DataError(
-            f"In {len(made.problems)} of {len(made.checks)} augmented samples image and mask no longer agree. "
+            f"In {len(made.problems)} of {len(made.checks)} samples image and mask no longer agree. "
             "Look at the contact sheet; if the originals agree there, please report the operation."
         )
 

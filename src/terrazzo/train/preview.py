@@ -18,7 +18,7 @@ from terrazzo.datasets import SegmentationDataset
 from terrazzo.figures import as_rgb, overlay
 from terrazzo.figures.contact_sheet import Cell, contact_sheet
 from terrazzo.figures.pictures import Picture
-from terrazzo.train.batches import Draw, Stage, TransformedSamples, Transform
+from terrazzo.train.batches import Draw, Stage, Transform, TransformedSamples
 from terrazzo.transforms import OPERATIONS, CropTransform, Pipeline
 from terrazzo.transforms.agreement import Agreement, edge_agreement, invented_labels
 from terrazzo.transforms.apply import apply_alone

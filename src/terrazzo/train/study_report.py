@@ -13,10 +13,10 @@ from terrazzo.train.study import Outcome, Score, best_first
 TEMPLATES = Path(__file__).parent / "templates"
 
 DEFINITIONS: Final = {
-    "score": "mIoU on the clean validation split of the model trained with the policy, 95% bootstrap interval",
-    "affinity": "mIoU of the model trained without augmentation on the augmented validation split, over its mIoU "
-    "on the clean one",
-    "diversity": "final training loss (mean of the last tenth of the steps) with the policy, over that without",
+    "score": "mIoU on the clean validation split of a model trained by the policy, 95% bootstrap interval",
+    "affinity": "mIoU of the model trained without augmentation on the augmented validation split, "
+    "over its mIoU on the clean one",
+    "diversity": "final training loss (mean of the last tenth of the steps), over that without augmentation",
 }
 
 

@@ -142,7 +142,7 @@ def _taken(study: "optuna.Study", trial: "optuna.Trial") -> bool:
 
 
 def _about(recipe: Recipe, space: Space) -> dict[str, Any]:
-    """Return what must be equal on all machines; where files lie and how many workers there are may differ."""
+    """Return what must be equal on all machines; places of files and numbers of workers may differ."""
     facts = recipe.model_dump(mode="json")
     facts["data"].pop("root")
     for key in ("workers", "device"):
@@ -164,9 +164,9 @@ def _storage(optuna: Any, url: str) -> Any:
         return optuna.storages.RDBStorage(url, heartbeat_interval=BEAT, grace_period=GRACE)
     except (SQLAlchemyError, ImportError, optuna.exceptions.OptunaError) as error:
         raise RequestError(
-            f"The database of the study cannot be opened ({type(error).__name__}): {_hidden(url)!r}. Expected a "
-            "URL such as sqlite:///runs/study.db, whose folder exists, or postgresql://user@host/name with its "
-            "driver installed."
+            f"The database of the study cannot be opened ({type(error).__name__}): {_hidden(url)!r}. "
+            "Expected a URL such as sqlite:///runs/study.db, whose folder exists, or "
+            "postgresql://user@host/name with its driver installed."
         ) from None
 
 

@@ -60,7 +60,7 @@ def view_through(matrix: Matrix, source: Pixels) -> View:
 
 
 def value_range(source: Pixels) -> tuple[float, float]:
-    """Return black and white: 0 and 255 for uint8; elsewhere this picture's own, as cameras rarely fill 16 bits.
+    """Return black and white: 0 and 255 for uint8, else this picture's own: cameras rarely fill 16 bits.
 
     Of a picture in one tone, the range is from 0 to that tone, or to 1.
     """
