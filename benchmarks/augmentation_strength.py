@@ -67,7 +67,8 @@ def scenes(split: str) -> list[Pair]:
 
 
 def _lists_in_one_line(text: str) -> str:
-    lines, inside = [], False
+    lines: list[str] = []
+    inside = False
     for line in text.splitlines():
         if inside:
             lines[-1] += line.strip() if line.strip().startswith("]") else line.strip() + " "

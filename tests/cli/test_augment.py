@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 import terrazzo.train.preview as previews
 from terrazzo.cli.main import app
 from terrazzo.core.errors import DataError, RequestError
+from terrazzo.transforms.apply import apply_alone
 from terrazzo.transforms.operation import Pixels
 
 RECIPE = """
@@ -70,7 +71,7 @@ def test_preview__every_operation_by_itself(recipe: Path, tmp_path: Path) -> Non
 def test_preview__a_broken_operation_is_found(
     recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sound = previews.apply_alone
+    sound = apply_alone
 
     def broken(drawn: object, image: Pixels, mask: Pixels, *rest: object) -> tuple[Pixels, Pixels]:
         made = sound(drawn, image, mask, *rest)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from terrazzo.transforms.operation import Bend, Move, Pixels
 from terrazzo.transforms.warp import map_points, plan_course, warp, window_matrix
 
 WHOLE = Window(0, 0, 60, 80)
-MOVES = [
+MOVES: list[Move] = [
     Rotate(20.0),
     Affine(10.0, (0.2, -0.1), (1.2, 0.9), (0.05, -0.1)),
     Perspective(((0.1, 0.05), (0.0, 0.1), (-0.05, 0.1), (0.1, 0.1))),
@@ -20,7 +20,7 @@ MOVES = [
     Flip(vertical=True),
     Rot90(1),
 ]
-BENDS = [Elastic(0.03, 6, 11), GridDistortion(0.4, 5, 12)]
+BENDS: list[Elastic | GridDistortion] = [Elastic(0.03, 6, 11), GridDistortion(0.4, 5, 12)]
 
 
 def scene(height: int = 60, width: int = 80) -> tuple[Pixels, Pixels]:
@@ -132,7 +132,7 @@ def test_warp__shrinking_averages() -> None:
 @pytest.mark.parametrize("step", [Rotate(9.0), MOVES[2], BENDS[1]], ids=["turn", "perspective", "grid"])
 def test_warp__any_dtype_and_channels(step: Move | Bend, channels: int, dtype: type) -> None:
     image, mask = scene()
-    wide = np.repeat(image[..., :1], channels, axis=2).astype(dtype)
+    wide: Pixels = np.repeat(image[..., :1], channels, axis=2).astype(dtype)
     course = plan_course(WHOLE, [step], (30, 44))
     out, labels = warp(wide, mask.astype(np.int16), course, (30, 44), -1)
     assert out.shape == (30, 44, channels)

@@ -25,11 +25,12 @@ from terrazzo.checkpoint import load_model
 from terrazzo.core.errors import TerrazzoError
 from terrazzo.evaluate import evaluate
 from terrazzo.train.augmented import Augmented
-from terrazzo.train.build import build_stages
+from terrazzo.train.build import build_parts
 from terrazzo.train.journal import read_log
 from terrazzo.train.policies import CLEAN, Policy, with_policy
 from terrazzo.train.recipe import Recipe
 from terrazzo.train.run import Result, train
+from terrazzo.transforms import CropTransform, Pipeline
 
 LAST = 0.1
 """Share of the steps whose mean loss is the final training loss."""
@@ -142,11 +143,10 @@ class Laboratory:
 
     def _miou_on_augmented(self, recipe: Recipe) -> float:
         """Score the clean model on the validation split under the recipe's transform."""
-        from terrazzo.train.build import build_parts
-
-        data = build_parts(recipe).validation_data
-        transform: Any = build_stages(recipe, data)[-1].transform
-        model, _ = load_model(self.folder / "clean" / "best")
+        parts = build_parts(recipe)
+        data, transform = parts.validation_data, parts.stages[-1].transform
+        assert isinstance(transform, CropTransform | Pipeline)
+        model, _ = load_model(self.folder / "clean" / "best", device=str(parts.accelerator.device))
         return float(evaluate(model, Augmented(data, transform, recipe.train.seed)).scores.miou)
 
 
@@ -164,7 +164,7 @@ def _short(recipe: Recipe) -> Recipe:
 def _final_loss(result: Result) -> float:
     losses = [row["loss"] for row in read_log(result.folder.log) if "loss" in row]
     last = losses[-max(1, round(LAST * len(losses))) :]
-    return sum(last) / len(last)
+    return float(sum(last) / len(last))
 
 
 def _ratio(over: float, under: float) -> float:

@@ -57,15 +57,15 @@ def open_study(storage: str, name: str, recipe: Recipe, space: Space) -> "optuna
         MissingExtraError: Optuna is not installed.
         RequestError: the database cannot be opened, or holds this study of something else.
     """
-    optuna = _optuna()
-    with _quiet(optuna):
-        kept = _storage(optuna, storage)
-        study: optuna.Study = optuna.create_study(
+    library = _optuna()
+    with _quiet(library):
+        kept = _storage(library, storage)
+        study: optuna.Study = library.create_study(
             study_name=name,
             storage=kept,
             direction="maximize",
             load_if_exists=True,
-            sampler=optuna.samplers.TPESampler(),  # machines must not all try the same
+            sampler=library.samplers.TPESampler(),  # machines must not all try the same
         )
     about = _about(recipe, space)
     before = study.user_attrs.get("about")
@@ -89,19 +89,19 @@ def run_trials(study: "optuna.Study", laboratory: Laboratory, space: Space, tria
         space: what is searched.
         trials: in all, those of other machines and earlier sittings included.
     """
-    optuna = _optuna()
+    library = _optuna()
 
     def objective(trial: "optuna.Trial") -> float:
         policy = _suggested(trial, space)
         if space.search == "grid" and _taken(study, trial):
-            raise optuna.TrialPruned
+            raise library.TrialPruned
         outcome = laboratory.measure(policy)
         trial.set_user_attr("outcome", outcome.to_json())
         if math.isnan(outcome.score.miou):
-            raise optuna.TrialPruned
+            raise library.TrialPruned
         return outcome.score.miou
 
-    with _quiet(optuna):
+    with _quiet(library):
         while len(outcomes(study)) < trials:
             if space.search == "grid":
                 missing = [point for point in space.points() if not _held(study, point)]

@@ -84,7 +84,7 @@ def invented_labels(before: Pixels, after: Pixels, void: int) -> list[int]:
 
 
 def _steepness(image: Pixels, seen: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return the gradient of the brightness (H, W) as ranks among what is seen, so that outliers decide not."""
+    """Return the gradient of the brightness (H, W) as ranks among what is seen: outliers decide not."""
     grey = cv2.GaussianBlur(image.astype(np.float32).mean(axis=2), (0, 0), 0.8)
     size = np.asarray(cv2.magnitude(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1)))
     order = np.argsort(size[seen], kind="stable")

@@ -11,6 +11,7 @@ change at strength 1 and the raw amounts that make the curve a straight line; it
 import json
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ def full_change(kind: str) -> float:
 
 
 @cache
-def _measured() -> dict[str, dict[str, list[float]]]:
+def _measured() -> dict[str, dict[str, Any]]:
     text = (files("terrazzo.transforms") / "strengths.json").read_text(encoding="utf-8")
-    measured: dict[str, dict[str, list[float]]] = json.loads(text)["operations"]
+    measured: dict[str, dict[str, Any]] = json.loads(text)["operations"]
     return measured

@@ -112,7 +112,7 @@ class Clahe:
         gain = 1 + np.float32(self.share) * (gain - 1)
         equalised = tones.astype(np.float32) * gain[..., None]
         if wide:
-            return from_share(equalised / 65535, image, view)
+            return from_share(equalised * np.float32(1 / 65535), image, view)
         return np.asarray(np.clip(equalised + 0.5, 0, 255).astype(np.uint8))
 
 

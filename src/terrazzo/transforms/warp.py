@@ -7,6 +7,7 @@ is void. Coordinates are (x, y) with pixel centres at whole numbers.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -78,7 +79,7 @@ def window_matrix(window: Window, crop: tuple[int, int]) -> Matrix:
     )
 
 
-def map_points(matrix: Matrix, points: Points) -> Points:
+def map_points(matrix: NDArray[np.floating[Any]], points: Points) -> Points:
     """Apply a 3 x 3 matrix to points (..., 2)."""
     mapped = points @ matrix[:, :2].T + matrix[:, 2]
     return np.asarray(mapped[..., :2] / mapped[..., 2:])
