@@ -48,6 +48,7 @@ def preview(
     strengths: Annotated[
         str, typer.Option(metavar="S,S,...", help="With --each: strengths, 0 to 1.")
     ] = "0.1,0.25,0.5,0.75,1",
+    width: Annotated[int, typer.Option(min=32, help="Of every picture on the sheet, pixels.")] = 260,
     json: JsonOption = None,
 ) -> None:
     """Draw originals and augmented versions with their masks, as training sees them.
@@ -55,9 +56,9 @@ def preview(
     Also checks that geometry moved image and mask alike; exit code 1 where it did not.
     """
     to = console()
-    made = _each(data, split, first, each, strengths, recipe, overrides or []) if each else None
+    made = _each(data, split, first, each, strengths, width, recipe, overrides or []) if each else None
     if made is None:
-        made = _samples(data, split, range(first, first + images), versions, recipe, overrides or [])
+        made = _samples(data, split, range(first, first + images), versions, width, recipe, overrides or [])
     from terrazzo.core.images import write_png
 
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +73,7 @@ def preview(
 
 
 def _samples(
-    source: str, split: str, indices: range, versions: int, recipe: Path, overrides: list[str]
+    source: str, split: str, indices: range, versions: int, width: int, recipe: Path, overrides: list[str]
 ) -> "Preview":
     from terrazzo.datasets import open_dataset
     from terrazzo.train import read_recipe
@@ -83,11 +84,18 @@ def _samples(
     data = open_dataset(source, split=split)
     shown = _within(indices, len(data))
     transform = build_stages(settings, data)[-1].transform
-    return preview_samples(data, transform, shown, versions=versions, seed=settings.train.seed)
+    return preview_samples(data, transform, shown, versions=versions, seed=settings.train.seed, width=width)
 
 
 def _each(
-    source: str, split: str, first: int, each: str, strengths: str, recipe: Path, overrides: list[str]
+    source: str,
+    split: str,
+    first: int,
+    each: str,
+    strengths: str,
+    width: int,
+    recipe: Path,
+    overrides: list[str],
 ) -> "Preview":
     from terrazzo.core.errors import unknown_name
     from terrazzo.datasets import open_dataset
@@ -103,7 +111,7 @@ def _each(
     data = open_dataset(source, split=split)
     index = _within(range(first, first + 1), len(data))[0]
     numbers = _numbers(strengths, "--strengths")
-    return preview_operations(data, kinds, numbers, index=index, seed=settings.train.seed)
+    return preview_operations(data, kinds, numbers, index=index, seed=settings.train.seed, width=width)
 
 
 def _within(indices: range, count: int) -> list[int]:

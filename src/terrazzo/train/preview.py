@@ -30,6 +30,9 @@ from terrazzo.transforms.strengths import amount_at
 ALPHA = 0.35
 """Of the class colours over an image."""
 
+WIDTH = 260
+"""Of a picture on a sheet, pixels."""
+
 Pair = tuple[NDArray[Any], NDArray[Any]]
 
 
@@ -70,7 +73,13 @@ class Preview:
 
 
 def preview_samples(
-    data: SegmentationDataset, transform: Transform, indices: Sequence[int], *, versions: int, seed: int
+    data: SegmentationDataset,
+    transform: Transform,
+    indices: Sequence[int],
+    *,
+    versions: int,
+    seed: int,
+    width: int = WIDTH,
 ) -> Preview:
     """Show samples as training sees them in its first epochs, beside their originals.
 
@@ -80,6 +89,7 @@ def preview_samples(
         indices: which samples, one row each.
         versions: how many epochs.
         seed: the run's.
+        width: of every picture, pixels.
     """
     made = TransformedSamples(data, [Stage(1.0, 1, transform)], seed)
     rows, checks = [], []
@@ -92,7 +102,9 @@ def preview_samples(
             before = edge_agreement(*still, data.labels.ignore_index)
             checks.append(_check(sample, words, before, moved, data.labels))
         rows.append(row)
-    return Preview(contact_sheet(rows, title="Originals, and what training makes of them"), tuple(checks))
+    return Preview(
+        contact_sheet(rows, width=width, title="Originals, and what training makes of them"), tuple(checks)
+    )
 
 
 def preview_operations(
@@ -102,6 +114,7 @@ def preview_operations(
     *,
     index: int,
     seed: int,
+    width: int = WIDTH,
 ) -> Preview:
     """Show one sample under every operation at several strengths, each operation by itself.
 
@@ -111,6 +124,7 @@ def preview_operations(
         strengths: 0..1, one column each.
         index: the sample.
         seed: of the draws.
+        width: of every picture, pixels.
     """
     sample, void = data[index], data.labels.ignore_index
     pair = _pair(sample)
@@ -118,8 +132,8 @@ def preview_operations(
     rows, checks = [], []
     for kind in kinds:
         row = [_cell(pair, data.labels, kind, "original")]
-        for column, strength in enumerate(strengths):
-            rng = generator(seed, Stream.TRANSFORM, index, column)
+        for strength in strengths:
+            rng = generator(seed, Stream.TRANSFORM, index)  # the same places and sides at every strength
             on_off = OPERATIONS[kind].on_off
             drawn = OPERATIONS[kind].draw(1.0 if on_off else amount_at(kind, strength), rng)
             assert drawn is not None
@@ -130,7 +144,7 @@ def preview_operations(
             if isinstance(drawn, Move | Bend):
                 checks.append(_check(sample, words, before, after, data.labels))
         rows.append(row)
-    return Preview(contact_sheet(rows, title="Every operation by itself"), tuple(checks))
+    return Preview(contact_sheet(rows, width=width, title="Every operation by itself"), tuple(checks))
 
 
 def _planned(
@@ -170,9 +184,10 @@ def _check(
 
 
 def _others(data: SegmentationDataset, index: int, count: int, like: Pair) -> list[Pair]:
-    """Return the next samples, brought to one size."""
+    """Return samples from elsewhere in the data, brought to one size."""
     size = (like[1].shape[0], like[1].shape[1])
-    found = [data[(index + 1 + number) % len(data)] for number in range(count)]
+    apart = max(1, len(data) // 5)  # neighbours may be frames of one video
+    found = [data[(index + (1 + number) * apart) % len(data)] for number in range(count)]
     return [(resize_image(s["image"], size), resize_mask(s["mask"], size)) for s in found]
 
 
