@@ -3,11 +3,14 @@
 import math
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
+from terrazzo.checkpoint import load_model
 from terrazzo.core.errors import MissingExtraError, RequestError, TerrazzoError
 from terrazzo.datasets import build_dataset
 from terrazzo.train import build_recipe
@@ -120,6 +123,29 @@ def test_laboratory__trains_measures_and_keeps_the_clean_model(tmp_path: Path) -
     other = RECIPE.model_copy(update={"train": RECIPE.train.model_copy(update={"steps": 3})})
     with pytest.raises(TerrazzoError, match="holds the clean model of another recipe or budget"):
         Laboratory(other, tmp_path, probability=1.0, note=notes.append)
+
+
+def test_laboratory__affinity_is_the_clean_model_on_augmented_over_clean_validation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laboratory = Laboratory(RECIPE, tmp_path, probability=1.0, note=lambda text: None)
+    laboratory.clean = Score(0.5, 0.4, 0.6, 2.0, 1.0)
+    seen: list[Any] = []
+
+    def scored(model: Any, data: Any) -> Any:
+        seen.append((model.state_dict(), data))
+        return SimpleNamespace(scores=SimpleNamespace(miou=0.2))
+
+    monkeypatch.setattr("terrazzo.train.study.evaluate", scored)
+    found = laboratory.measure(Policy("night", 1.0))
+    assert found.affinity == pytest.approx(0.4)
+    assert found.diversity == pytest.approx(found.score.loss / 2.0)
+    [(state, data)] = seen
+    assert isinstance(data, Augmented)
+    assert data.split == "val"
+    assert data[0]["image"].mean() < 0.8 * data.data[0]["image"].mean()  # it is night
+    clean = load_model(tmp_path / "clean" / "best")[0].state_dict()
+    assert all(torch.equal(state[key], clean[key]) for key in clean)
 
 
 def test_laboratory__a_policy_that_does_nothing_has_affinity_and_diversity_one(tmp_path: Path) -> None:

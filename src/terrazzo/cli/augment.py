@@ -184,7 +184,7 @@ def study(
         raise RequestError(f"--search is {search!r}; expected grid or tpe.")
     if steps is not None and minutes is not None:
         raise RequestError("A run has one budget: give --steps or --minutes, not both.")
-    to, called = console(), name or f"{recipe.parent.name}-{recipe.stem}"
+    to, called = console(), name or f"{recipe.parent.name or 'run'}-{recipe.stem}"
     budget = ("steps", float(steps)) if steps else ("minutes", minutes) if minutes else None
     settings = read_recipe(recipe, overrides or [], budget=budget)
     chosen = check_policies(policies.split(",") if policies else DEFAULT, settings)
