@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 Files = Sequence[tuple[Path, Path]]
 
 
-class LogScale(A.RandomScale):  # type: ignore[misc]
+class LogScale(A.RandomScale):
     """`RandomScale` with factors even in the logarithm, as ours."""
 
     def get_params(self) -> dict[str, float]:

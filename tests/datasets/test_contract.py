@@ -52,7 +52,7 @@ class Case:
     make: Callable[[Path], Path] | None = None
     """Writes the fake into a folder and returns the root to open; None where there is nothing to write."""
 
-    options: dict[str, object] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     splits: tuple[str, ...] = ("train", "val", "test")
     """The splits that it has; they make up `all`. The first is what the tests open."""
 
@@ -60,7 +60,7 @@ class Case:
     """A folder of genuine samples that the case needs, beside this checkout; skipped where it is not."""
 
 
-SCENES: dict[str, object] = {"source": "scenes", "options": {"size": [48, 64], "count": 2}}
+SCENES: dict[str, Any] = {"source": "scenes", "options": {"size": [48, 64], "count": 2}}
 
 LABELME = "labelme_voc/semantic_segmentation"
 LABELME_CLASSES = str(SAMPLES / LABELME / "labels.txt")
@@ -121,7 +121,7 @@ def build(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Build:
     if chosen.make is not None:
         root = chosen.make(tmp_path / "fake")
 
-    def build_case(split: str = chosen.splits[0], **options: object) -> SegmentationDataset:
+    def build_case(split: str = chosen.splits[0], **options: Any) -> SegmentationDataset:
         return build_dataset(kind_of(case), root=root, split=split, **(chosen.options | options))
 
     return build_case

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from terrazzo import __version__
+from terrazzo.cli.augment import augment
 from terrazzo.cli.datasets import datasets
 from terrazzo.cli.demo import demo
 from terrazzo.cli.evaluate import evaluate
@@ -32,6 +33,7 @@ for verb in (demo, train, evaluate, predict, models, datasets):
     app.command()(verb)
 app.command("import")(import_model)  # a verb that Python keeps for itself
 app.command("find-lr")(find_lr)
+app.add_typer(augment)
 
 
 def _print_version(wanted: bool) -> None:

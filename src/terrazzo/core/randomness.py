@@ -4,12 +4,13 @@ Every random choice is a function of a key of integers, for instance (seed, epoc
 many numbers were drawn before. So the order of workers, their number, and a restart change nothing.
 """
 
-from enum import IntEnum
+from enum import IntEnum, unique
 
 import numpy as np
 from numpy.typing import NDArray
 
 
+@unique  # an alias would be the same numbers under two names
 class Stream(IntEnum):
     """What a number is drawn for: two streams with otherwise equal keys are independent."""
 
@@ -19,6 +20,8 @@ class Stream(IntEnum):
     SCENE = 4
     BOOTSTRAP = 5
     MODEL = 6
+    MIX = 7
+    PARTNER = 8
 
 
 def generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:

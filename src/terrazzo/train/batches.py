@@ -1,8 +1,9 @@
 """The endless stream of training batches, as a function of how many samples were drawn before.
 
 The stream is cut out of epoch after epoch, each in its own order (see `plans`). What happens to sample i in
-epoch e depends on (seed, e, i) alone, and where a plan visits it again, on how many visits there were before;
-so workers, their number and restarts change nothing, and resuming starts at a position.
+epoch e depends on (seed, e, i) alone, the other samples that are mixed into it included, and where a plan
+visits it again, on how many visits there were before; so workers, their number and restarts change nothing,
+and resuming starts at a position.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from terrazzo.core.randomness import Stream, generator
 from terrazzo.core.sample import Batch, Sample
 from terrazzo.train.memory import keep_freed_memory
 from terrazzo.train.plans import Plan, Uniform, Visits
+from terrazzo.transforms import Pipeline
 
 Transform = Callable[
     [NDArray[Any], NDArray[Any], np.random.Generator],
@@ -163,7 +165,11 @@ class Wish:
 
 
 class TransformedSamples(Dataset[Sample]):
-    """A dataset indexed by `Draw`: reads the sample and applies the stage's transform."""
+    """A dataset indexed by `Draw`: reads the sample and applies the stage's transform.
+
+    A transform that mixes is asked what it wants, and given partners: samples drawn by (seed, epoch, index,
+    number) from all the others, transformed as any sample is, but not mixed themselves.
+    """
 
     def __init__(
         self, samples: Samples, stages: Sequence[Stage], seed: int, wish: Wish | None = None
@@ -173,16 +179,40 @@ class TransformedSamples(Dataset[Sample]):
     def __getitem__(self, draw: Draw) -> Sample:
         sample = self.samples[draw.index]
         transform = self.stages[draw.stage].transform
+        image, mask = self._crop(sample, draw)
+        if isinstance(transform, Pipeline) and transform.mixes:
+            steps = transform.plan_mix(
+                generator(self.seed, Stream.MIX, draw.epoch, draw.index, *_again(draw))
+            )
+            image, mask = transform.mix(image, mask, steps, lambda number: self.partner(draw, number))
+        return Sample(image=image, mask=mask, id=sample["id"], group=sample["group"])
+
+    def partner(self, draw: Draw, number: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return the crop that is mixed into a sample as its number-th partner; a lone sample is its own."""
+        rng = generator(self.seed, Stream.PARTNER, draw.epoch, draw.index, number, *_again(draw))
+        count = len(self.samples)
+        index = (draw.index + int(rng.integers(1, count))) % count if count > 1 else draw.index
+        other = self.samples[index]
+        return self.stages[draw.stage].transform(other["image"], other["mask"], rng)
+
+    def _crop(self, sample: Sample, draw: Draw) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return a crop, before anything is mixed into it; of several tries the first that shows the class."""
+        transform = self.stages[draw.stage].transform
         for attempt in range(1 if draw.wanted is None else self.wish.tries):
             again = (draw.visit, attempt) if draw.visit or attempt else ()
             rng = generator(self.seed, Stream.TRANSFORM, draw.epoch, draw.index, *again)
             image, mask = transform(sample["image"], sample["mask"], rng)
             if draw.wanted is None or self._shows(mask, draw.wanted):
                 break
-        return Sample(image=image, mask=mask, id=sample["id"], group=sample["group"])
+        return image, mask
 
     def _shows(self, mask: NDArray[Any], wanted: int) -> bool:
         return int(np.count_nonzero(mask == wanted)) >= max(1.0, self.wish.share * mask.size)
+
+
+def _again(draw: Draw) -> tuple[int, ...]:
+    """Return what the keys of an epoch's later visits have more than those of the first."""
+    return (draw.visit,) if draw.visit else ()
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

@@ -241,6 +241,8 @@ def _stage(recipe: Recipe, data: SegmentationDataset, config: StageConfig) -> St
         crop=crop,
         ignore_index=data.labels.ignore_index,
         num_classes=data.labels.num_classes,
+        operations=[operation.model_dump(exclude_none=True) for operation in recipe.transforms.operations],
+        class_names=data.labels.names,
         **{**recipe.transforms.options, **config.options},
     )
     return Stage(config.until, config.batch_size or recipe.train.batch_size, transform)

@@ -111,7 +111,7 @@ def resize_image(image: Pixels, size: tuple[int, int]) -> Pixels:
     def resize(part: Pixels) -> Pixels:
         return np.asarray(cv2.resize(part, size[::-1], interpolation=method))
 
-    return _by_channels(image, resize)
+    return by_channels(image, resize)
 
 
 def resize_mask(mask: Pixels, size: tuple[int, int]) -> Pixels:
@@ -147,7 +147,7 @@ def rotate(image: Pixels, mask: Pixels, degrees: float, void: int) -> tuple[Pixe
             cv2.warpAffine(part, matrix, (width, height), flags=method, borderValue=(border,) * 4)
         )
 
-    turned = _by_channels(image, lambda part: turn(part, cv2.INTER_LINEAR, value))
+    turned = by_channels(image, lambda part: turn(part, cv2.INTER_LINEAR, value))
     return turned, turn(mask, cv2.INTER_NEAREST, void)
 
 
@@ -162,7 +162,7 @@ def _inside(size: tuple[int, ...], box: tuple[int, int, int, int]) -> tuple[int,
     return first[0], first[1], last[0], last[1]
 
 
-def _by_channels(image: Pixels, work: Callable[[Pixels], Pixels]) -> Pixels:
+def by_channels(image: Pixels, work: Callable[[Pixels], Pixels]) -> Pixels:
     """Apply an OpenCV function to an image of any number of channels, four at a time where needed."""
     channels = image.shape[2]
     parts = [image[..., start : start + 4] for start in range(0, channels, 4)] if channels > 4 else [image]

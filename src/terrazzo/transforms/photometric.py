@@ -95,7 +95,7 @@ def blur(image: Pixels, sigma: float) -> Pixels:
 
 def add_noise(image: Pixels, share: float, rng: np.random.Generator) -> Pixels:
     """Return the image with Gaussian noise, clipped; its spread is a share of the pixel range."""
-    low, high = _value_range(image)
+    low, high = value_range(image)
     noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(share * (high - low))
     noisy = image.astype(np.float32) + noise
     if image.dtype.kind == "u":
@@ -104,13 +104,13 @@ def add_noise(image: Pixels, share: float, rng: np.random.Generator) -> Pixels:
 
 
 def _jitter_wide(image: Pixels, shift: float, gain: float) -> Pixels:
-    low, high = _value_range(image)
+    low, high = value_range(image)
     middle = (low + high) / 2
     out = (image.astype(np.float32) - middle) * np.float32(gain) + np.float32(middle + shift * (high - low))
     return np.asarray(np.clip(out, low, high).astype(image.dtype))
 
 
-def _value_range(image: Pixels) -> tuple[float, float]:
+def value_range(image: Pixels) -> tuple[float, float]:
     """Return the range of the dtype where it has one that is used, else of this image.
 
     Sixteen-bit cameras rarely fill sixteen bits, so there too the image's own range counts.

@@ -1,5 +1,6 @@
-"""Three strengths of augmentation, and the one function that builds a transform.
+"""Presets of augmentation: a crop, and what a run usually does to it.
 
+    plain      crop alone
     light      scale 0.8..1.25, crop, flip
     standard   scale 0.5..2, crop with category cap, flip, colours
     strong     standard with wider colours, small rotations, blur and noise
@@ -7,7 +8,7 @@
 A transform is a function of image, mask and a generator of its own, so an equal generator gives equal bits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -56,6 +57,7 @@ class Strength:
 
 
 PRESETS: dict[str, Strength] = {
+    "plain": Strength(flip=0.0),
     "light": Strength(scale=(0.8, 1.25)),
     "standard": Strength(
         scale=(0.5, 2.0), brightness=0.12, contrast=0.25, gamma=0.15, saturation=0.3, hue=0.02
@@ -93,33 +95,44 @@ class CropTransform:
             mask: (H, W) train ids.
             rng: this sample's own generator.
         """
-        image, mask = cut(image, mask, self._choose_window(mask, rng), self.crop, self.ignore_index)
+        image, mask = cut(image, mask, self.choose_window(mask, rng), self.crop, self.ignore_index)
         if rng.random() < self.strength.flip:
             image, mask = flip(image, mask)
         if self.strength.rotation and rng.random() < 0.5:
             degrees = rng.uniform(-self.strength.rotation, self.strength.rotation)
             image, mask = rotate(image, mask, degrees, self.ignore_index)
-        return self._recolor(image, rng), mask
+        return self.recolor(image, rng), mask
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as a call that also keeps the worker's OpenCV to one thread."""
         facts = (self.strength, self.crop, self.ignore_index, self.num_classes, self.max_share)
         return _single_threaded, facts
 
-    def _choose_window(self, mask: Pixels, rng: np.random.Generator) -> Window:
+    def choose_window(self, mask: Pixels, rng: np.random.Generator) -> Window:
         """Draw windows until no class fills more than `max_share` of the labelled part, ten at most."""
-        low, high = np.log(self.strength.scale)
         for _ in range(TRIES):
-            window = draw_window(mask.shape, self.crop, float(np.exp(rng.uniform(low, high))), rng)
+            window = draw_window(mask.shape, self.crop, self.draw_scale(rng), rng)
             if self.max_share >= 1 or self._largest_share(cut_mask(mask, window, _LOOK)) <= self.max_share:
                 break
         return window
+
+    def draw_scale(self, rng: np.random.Generator) -> float:
+        """Draw crop pixels per source pixel, evenly in the logarithm."""
+        low, high = np.log(self.strength.scale)
+        return float(np.exp(rng.uniform(low, high)))
+
+    @property
+    def recolors(self) -> bool:
+        """Whether colours may change at all."""
+        s = self.strength
+        return any((s.brightness, s.contrast, s.gamma, s.saturation, s.hue, s.blur, s.noise))
 
     def _largest_share(self, look: Pixels) -> float:
         counts = np.bincount(look[look != self.ignore_index].ravel(), minlength=1)
         return float(counts.max() / max(counts.sum(), 1))
 
-    def _recolor(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+    def recolor(self, image: Pixels, rng: np.random.Generator) -> Pixels:
+        """Return the crop in other light, blurred and noisy, as far as the preset goes."""
         s = self.strength
         amount = Jitter(s.brightness, s.contrast, s.gamma, s.saturation, s.hue)
         if amount != Jitter():
@@ -138,6 +151,8 @@ def build_transform(
     ignore_index: int,
     num_classes: int,
     max_share: float = 0.75,
+    operations: Sequence[Mapping[str, Any]] = (),
+    class_names: Sequence[str] = (),
     **options: Any,
 ) -> Transform:
     """Build the transform of a preset; also keeps OpenCV to one thread, since workers are the parallel part.
@@ -148,12 +163,16 @@ def build_transform(
         ignore_index: the train id of void; fills the mask outside the source.
         num_classes: K.
         max_share: no class fills more than this share of a crop's labelled pixels, where ten tries avoid it.
+        operations: what more is done, in order: `kind`, `strength`, `probability` and `options` of each (see
+            `listing`).
+        class_names: in train-id order, for operations that name classes.
         **options: fields of `Strength` that differ from the preset's.
 
     Raises:
-        RequestError: an unknown preset or option (with the closest match), or an impossible value.
+        RequestError: an unknown preset, option or operation (with the closest match), or an impossible value.
     """
     if len(crop) == 3:
+        _refuse_operations(operations)
         return build_volume_transform(
             preset, crop=crop, ignore_index=ignore_index, max_share=max_share, **options
         )
@@ -172,7 +191,21 @@ def build_transform(
         options["scale"] = tuple(options["scale"])
     strength = replace(PRESETS[preset], **options)
     _check(strength)
-    return _single_threaded(strength, (int(height), int(width)), ignore_index, num_classes, max_share)
+    base = _single_threaded(strength, (int(height), int(width)), ignore_index, num_classes, max_share)
+    if not operations:
+        return base
+    from terrazzo.transforms.listing import build_pipeline  # it knows this file
+
+    return build_pipeline(base, operations, class_names)
+
+
+def _refuse_operations(operations: Sequence[Mapping[str, Any]]) -> None:
+    if operations:
+        kinds = ", ".join(str(operation.get("kind")) for operation in operations)
+        raise RequestError(
+            f"transforms.operations lists {kinds}, but operations are for images, and these data are volumes; "
+            "expected none. Choose a preset and its options instead."
+        )
 
 
 def _single_threaded(*facts: Any) -> CropTransform:

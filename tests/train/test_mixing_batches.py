@@ -1,0 +1,86 @@
+"""Samples that are mixed in are drawn by (seed, epoch, index): the same in any worker, on any run."""
+
+from itertools import islice
+
+import numpy as np
+import torch
+
+from terrazzo.core.randomness import Stream, generator
+from terrazzo.datasets import build_dataset
+from terrazzo.datasets.base import SegmentationDataset
+from terrazzo.train.batches import Draw, Draws, Stage, TransformedSamples, endless_batches
+from terrazzo.transforms import build_transform
+
+MIXING = [
+    {"kind": "mosaic", "strength": 0.8, "probability": 0.6},
+    {"kind": "cutmix", "strength": 0.8, "probability": 0.6},
+    {"kind": "copy_paste", "probability": 0.6},
+    {"kind": "rain", "probability": 0.3},
+]
+
+
+def data(count: int = 6) -> SegmentationDataset:
+    return build_dataset("scenes", split="train", size=(48, 64), count=count)
+
+
+def samples(
+    seed: int = 3, count: int = 6, operations: list[dict[str, object]] | None = None
+) -> TransformedSamples:
+    transform = build_transform(
+        "standard",
+        crop=(32, 40),
+        ignore_index=255,
+        num_classes=9,
+        operations=MIXING if operations is None else operations,
+    )
+    return TransformedSamples(data(count), [Stage(1.0, 3, transform)], seed)
+
+
+def test_mixed_samples__depend_on_seed_epoch_and_index_only() -> None:
+    one, two = samples(), samples()
+    others = [two[Draw(0, i, 0)] for i in (5, 1)]  # another order before
+    assert len(others) == 2
+    np.testing.assert_array_equal(one[Draw(1, 4, 0)]["image"], two[Draw(1, 4, 0)]["image"])
+    np.testing.assert_array_equal(one[Draw(1, 4, 0)]["mask"], two[Draw(1, 4, 0)]["mask"])
+    made = {one[Draw(epoch, 4, 0)]["image"].tobytes() for epoch in range(5)}
+    assert len(made) == 5
+    assert one[Draw(1, 4, 0)]["image"].tobytes() != samples(seed=4)[Draw(1, 4, 0)]["image"].tobytes()
+
+
+def test_mixed_samples__workers_change_nothing() -> None:
+    def batches(workers: int) -> list[torch.Tensor]:
+        stages = samples().stages
+        draws = Draws(
+            6, stages, seed=3, position=0, micro_batches=0, accumulate=1, progress=lambda step, seen: 0.0
+        )
+        stream = endless_batches(samples(), draws, workers=workers, pin=False)
+        return [tensor for batch in islice(stream, 4) for tensor in (batch["image"], batch["target"])]
+
+    for alone, together in zip(batches(0), batches(2), strict=True):
+        assert torch.equal(alone, together)
+
+
+def test_partner__is_another_sample_by_its_own_key() -> None:
+    made = samples()
+    for index in range(6):
+        rng = generator(3, Stream.PARTNER, 2, index, 1)
+        chosen = (index + int(rng.integers(1, 6))) % 6
+        assert chosen != index
+        other = made.samples[chosen]
+        expected = made.stages[0].transform(other["image"], other["mask"], rng)
+        np.testing.assert_array_equal(made.partner(Draw(2, index, 0), 1)[0], expected[0])
+
+
+def test_partner__a_lone_sample_is_its_own() -> None:
+    assert samples(count=1)[Draw(0, 0, 0)]["image"].shape == (32, 40, 3)
+
+
+def test_mixing__does_not_change_what_is_drawn_for_the_sample_itself() -> None:
+    """Mixing has a stream of its own: without it the same crop comes out in the same light."""
+    quiet = [
+        {**operation, "probability": 0} if operation["kind"] != "rain" else operation for operation in MIXING
+    ]
+    plain, mixed = samples(operations=quiet[-1:]), samples(operations=[MIXING[1], MIXING[-1]])
+    for index in range(6):
+        a, b = plain[Draw(0, index, 0)]["image"], mixed[Draw(0, index, 0)]["image"]
+        assert (a == b).all(axis=2).mean() > 0.4
