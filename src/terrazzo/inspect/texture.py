@@ -1,0 +1,100 @@
+"""Traces that resizing with interpolation and lossy compression leave along the borders of a mask.
+
+Labels are names: there is nothing between "road" and "car". A mask that was resized as if it were a photo
+has, at each border, pixels whose value lies between the two sides; one that was compressed lossily has
+ripples that overshoot both. Both kinds of pixels can be declared ids by chance, so ids alone do not tell.
+
+A run is a stretch of equal values along a row.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from terrazzo.inspect.facts import Texture
+
+SHORT = 2
+"""Pixels up to which a run counts as short. A pole far away is as thin, but it stands alone."""
+
+BLEND_TOLERANCE = 6.0
+"""How far, in colour values, a mixed colour may be from the line between its neighbours."""
+
+_ROWS = 96
+
+
+def some_rows(mask: NDArray[Any]) -> NDArray[Any]:
+    """Return up to about a hundred rows, evenly spread."""
+    return mask[:: max(1, len(mask) // _ROWS)]
+
+
+def id_texture(mask_HW: NDArray[Any]) -> Texture:
+    """Look for mixed and rippled borders in a mask of ids.
+
+    A short run counts as between where its value lies strictly between those of its two sides, and as
+    jitter where it does not and another short run is beside it.
+    """
+    value, length, row = runs(some_rows(mask_HW))
+    if len(value) < 3:
+        return Texture(len(value), 0, 0)
+    before, now, after = value[:-2], value[1:-1], value[2:]
+    inside = (row[:-2] == row[1:-1]) & (row[1:-1] == row[2:])
+    short = length <= SHORT
+    rising = (before < now) & (now < after)
+    falling = (before > now) & (now > after)
+    here = inside & short[1:-1]
+    between = here & (rising | falling)
+    jitter = here & ~between & (short[:-2] | short[2:])
+    changes = int((row[1:] == row[:-1]).sum())
+    return Texture(changes, int(between.sum()), int(jitter.sum()))
+
+
+def color_texture(packed_HW: NDArray[np.int32], declared: NDArray[np.int32]) -> Texture:
+    """Look for mixed and rippled borders in a mask of packed colours.
+
+    Args:
+        packed_HW: colours as `core.labels.pack_colors` gives them.
+        declared: (N,) the packed colours that mean something.
+
+    A run of an undeclared colour counts as between where it lies on the line between the nearest declared
+    colours to its left and right, and as jitter elsewhere.
+    """
+    value, _, row = runs(some_rows(packed_HW))
+    known = np.isin(value, declared)
+    changes = int((row[1:] == row[:-1]).sum())
+    unknown = np.flatnonzero(~known)
+    if not len(unknown) or not known.any():
+        return Texture(changes, 0, len(unknown))
+    places = np.flatnonzero(known)
+    after = np.searchsorted(places, unknown).clip(max=len(places) - 1)
+    left, right = places[(after - 1).clip(min=0)], places[after]
+    same_row = (row[left] == row[unknown]) & (row[right] == row[unknown])
+    near = np.minimum(unknown - left, right - unknown) <= 2
+    mixed = _on_line(_unpacked(value[unknown]), _unpacked(value[left]), _unpacked(value[right]))
+    between = same_row & near & mixed
+    return Texture(changes, int(between.sum()), int((~between).sum()))
+
+
+def runs(rows_RW: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return value, length in pixels and row of each run of equal values, row by row."""
+    height, width = rows_RW.shape
+    starts = np.ones((height, width), dtype=np.bool_)
+    starts[:, 1:] = rows_RW[:, 1:] != rows_RW[:, :-1]
+    place = np.flatnonzero(starts)
+    length = np.diff(place, append=height * width)
+    return rows_RW.ravel()[place].astype(np.int64), length, place // width
+
+
+def _unpacked(packed: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.stack([packed >> 16, (packed >> 8) & 255, packed & 255], axis=-1).astype(np.float64)
+
+
+def _on_line(
+    color: NDArray[np.float64], left: NDArray[np.float64], right: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Say of each colour (N, 3) whether it lies on the way from left to right."""
+    way = right - left
+    part = ((color - left) * way).sum(-1) / np.maximum((way * way).sum(-1), 1e-9)
+    nearest = left + part.clip(0, 1)[:, None] * way
+    on_line: NDArray[np.bool_] = np.abs(color - nearest).max(-1) <= BLEND_TOLERANCE
+    return on_line
