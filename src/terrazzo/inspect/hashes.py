@@ -67,7 +67,7 @@ def near_pairs(hashes_N: NDArray[np.uint64], most: int, *, block: int = 1024) ->
 
 
 def likeness(thumbs_MHW: NDArray[np.uint8], thumbs_NHW: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Return the correlation -1..1 of each pair of thumbnails (M, 16, 16) with (N, 16, 16); N or M may be 1."""
+    """Return the correlation -1..1 of thumbnails (M, 16, 16) with (N, 16, 16), pair by pair; M may be 1."""
     first, second = _centred(thumbs_MHW), _centred(thumbs_NHW)
     correlation: NDArray[np.float64] = (first * second).sum(axis=1)
     return correlation

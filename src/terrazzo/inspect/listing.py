@@ -1,4 +1,4 @@
-"""The pairs of a folder from its file names alone, as a `Source`. Layouts: see `datasets.layouts` and camvid."""
+"""The pairs of a folder from its file names alone. The layouts are those of `datasets.layouts` and camvid."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -132,7 +132,9 @@ def _names(root: Path, folder: Path) -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in files)
 
 
-def _listed(file: Path, root: Path, pairs: list[tuple[str, str]]) -> tuple[list[tuple[str, str]], list[Trouble]]:
+def _listed(
+    file: Path, root: Path, pairs: list[tuple[str, str]]
+) -> tuple[list[tuple[str, str]], list[Trouble]]:
     """Keep the pairs that a split file names, and note the names that no pair has."""
     by_stem = {Path(image).stem: (image, mask) for image, mask in pairs}
     stems = dict.fromkeys(listed_stems(file, by_stem))
@@ -147,7 +149,9 @@ def _listed_once(found: Paired) -> tuple[Paired, list[Trouble]]:
     return [(s, i, m) for s, i, m in found if last[i] == s], twice
 
 
-def _labels(root: Path, options: dict[str, Any], masks: Sequence[str]) -> tuple[LabelMap | None, list[Trouble]]:
+def _labels(
+    root: Path, options: dict[str, Any], masks: Sequence[str]
+) -> tuple[LabelMap | None, list[Trouble]]:
     given = options.get("classes")
     if isinstance(given, LabelMap):
         return given, []
@@ -166,4 +170,3 @@ def _as_items(pairs: Paired, group: Callable[[str], str | None]) -> tuple[Item, 
 
 def _stem(path: str) -> str:
     return Path(path.rstrip()).stem.strip()
-

@@ -28,6 +28,9 @@ _ENOUGH_ROWS = 256
 _GREY_COLORS = 0x010101
 _EXACT_IN_FLOAT32 = 1 << 24
 
+Histogram = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Values in rising order, and the pixels of each."""
+
 
 @dataclass(frozen=True)
 class Table:
@@ -71,7 +74,7 @@ class Table:
         return np.where(keys[place] == values, classes[place], self.count + 1)
 
 
-def measure(pair: RawPair, table: Table, sums: Sums, digest: str = "") -> PairFacts:
+def measure(pair: RawPair, table: Table, sums: Sums, digests: tuple[str, str] = ("", "")) -> PairFacts:
     """Return the facts of a pair and add its share to the totals.
 
     A mask only counts where it fits its image and can be read; a mask without its image counts too.
@@ -80,12 +83,12 @@ def measure(pair: RawPair, table: Table, sums: Sums, digest: str = "") -> PairFa
         pair: the arrays.
         table: what the values mean.
         sums: changed in place.
-        digest: of the image file, where it was taken.
+        digests: of the image and the mask file, where they were taken.
     """
     faults = list(pair.faults)
     image = mask = None
     if pair.image is not None:
-        image = _image_facts(pair.image, pair.orientation, digest)
+        image = _image_facts(pair.image, pair.orientation, digests[0])
         add_channels(pair.image, sums)
     if pair.mask is not None:
         raw, grey = _one_number(pair.mask)
@@ -97,9 +100,10 @@ def measure(pair: RawPair, table: Table, sums: Sums, digest: str = "") -> PairFa
                 raw, colors = raw & 255, False
             else:
                 colors = pair.mask.ndim == 3
-            mask = _mask_facts(raw, colors, pair.palette, table)
+            histogram = _histogram(raw)
+            mask = _mask_facts(raw, colors, histogram, pair.palette, table, digests[1])
             fits = pair.image is not None and pair.image.shape[:2] == raw.shape
-            add_mask(raw, mask, table, sums, pair.image if fits else None)
+            add_mask(raw, colors, histogram, table, sums, pair.image if fits else None)
     return PairFacts(image, mask, tuple(faults))
 
 
@@ -139,25 +143,40 @@ def _image_facts(image: NDArray[Any], orientation: int, digest: str) -> ImageFac
 
 
 def _mask_facts(
-    raw: NDArray[Any], colors: bool, palette: NDArray[np.uint8] | None, table: Table
+    raw: NDArray[Any],
+    colors: bool,
+    histogram: Histogram,
+    palette: NDArray[np.uint8] | None,
+    table: Table,
+    digest: str,
 ) -> MaskFacts:
-    values, counts = _histogram(raw)
-    texture = color_texture(raw, table.colors[0]) if colors else id_texture(raw)
+    values, counts = histogram
     order = np.argsort(-counts, kind="stable")[:MOST_VALUES]
     kept = {int(values[i]): int(counts[i]) for i in order}
     used = None
     if palette is not None:
         packed = pack_colors(palette)
         used = {value: int(packed[value]) for value in kept if value < len(packed)}
-    return MaskFacts(raw.shape[0], raw.shape[1], colors, kept, len(values), texture, used, "")
+    return MaskFacts(
+        height=raw.shape[0],
+        width=raw.shape[1],
+        colors=colors,
+        values=kept,
+        distinct=len(values),
+        texture=color_texture(raw, table.colors[0]) if colors else id_texture(raw),
+        palette=used,
+        digest=digest,
+    )
 
 
-def _histogram(raw: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _histogram(raw: NDArray[Any]) -> Histogram:
     """Return the values of a mask and their pixels, exactly."""
     if raw.dtype == np.uint8 and raw.size < _EXACT_IN_FLOAT32:
         import cv2
 
-        counts = cv2.calcHist([np.ascontiguousarray(raw)], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+        counts = (
+            cv2.calcHist([np.ascontiguousarray(raw)], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+        )
         values = np.flatnonzero(counts)
         return values, counts[values]
     value, length, _ = runs(raw)  # label maps are made of long runs: far fewer numbers than pixels
@@ -181,15 +200,18 @@ def add_channels(image: NDArray[Any], sums: Sums) -> None:
 
 
 def add_mask(
-    raw: NDArray[Any], facts: MaskFacts, table: Table, sums: Sums, image: NDArray[Any] | None
+    raw: NDArray[Any],
+    colors: bool,
+    histogram: Histogram,
+    table: Table,
+    sums: Sums,
+    image: NDArray[Any] | None,
 ) -> None:
     """Add the totals of a mask, and, where its image is given, of how its classes look."""
     k = table.count
-    values = np.array(list(facts.values), dtype=np.int64)
-    counts = np.array(list(facts.values.values()), dtype=np.float64)
-    pixels = np.bincount(
-        table.classes_of(values, colors=facts.colors), weights=counts, minlength=k + 2
-    ).astype(np.int64)
+    values, counts = histogram
+    classes = table.classes_of(values, colors=colors)
+    pixels = np.bincount(classes, weights=counts, minlength=k + 2).astype(np.int64)
     present = pixels[:k] > 0
     sums.pixels += pixels[:k]
     sums.images += present
@@ -197,7 +219,7 @@ def add_mask(
     sums.together += np.outer(present, present)
     sums.void += pixels[k]
     step = max(1, min(raw.shape) // _ENOUGH_ROWS)
-    classes = table.classes_of(raw[::step, ::step], colors=facts.colors)
+    classes = table.classes_of(raw[::step, ::step], colors=colors)
     sums.location += _cells(classes, k + 2)[:k]
     if image is not None:
         _add_looks(image[:: 2 * step, :: 2 * step], classes[::2, ::2], k, sums)

@@ -147,5 +147,3 @@ def read_anything(path: Path) -> NDArray[Any]:
         with opened(path) as image:
             values = np.asarray(image)
     return values if values.ndim == 3 else values[..., None]
-
-

@@ -37,6 +37,8 @@ class Item:
     twin: bool = False
     """Another image file has the same length in bytes, so its contents may be the same too."""
 
+    twin_mask: bool = False
+
 
 @dataclass(frozen=True)
 class Source:
@@ -160,5 +162,3 @@ def _relative(path: str, root: Path | None) -> str:
     if root is not None and Path(path).is_relative_to(root):
         return Path(path).relative_to(root).as_posix()
     return path
-
-

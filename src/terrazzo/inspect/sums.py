@@ -68,14 +68,16 @@ class Sums:
         """Return the totals over no image."""
         k = num_classes
         return cls(
-            *(np.zeros(k, np.int64) for _ in range(3)),
-            np.zeros((k, k), np.int64),
-            np.zeros((k, CELLS), np.int64),
-            np.zeros(1, np.int64),
-            np.zeros(k, np.int64),
-            np.zeros((k, LOOKS)),
-            np.zeros((k, LOOKS)),
-            {},
+            pixels=np.zeros(k, np.int64),
+            images=np.zeros(k, np.int64),
+            image_pixels=np.zeros(k, np.int64),
+            together=np.zeros((k, k), np.int64),
+            location=np.zeros((k, CELLS), np.int64),
+            void=np.zeros(1, np.int64),
+            looked=np.zeros(k, np.int64),
+            look=np.zeros((k, LOOKS)),
+            look_squares=np.zeros((k, LOOKS)),
+            channels={},
         )
 
     def add(self, other: "Sums") -> None:

@@ -23,7 +23,7 @@ KINDS = {
         "error",
         "No classes.json",
         "Nothing says what the values of the masks mean, so they cannot be checked or trained on.",
-        "Write a classes.json with the names; the repair writes one with class_0, class_1, ... to start from.",
+        "Write a classes.json with the names; the repair writes one to start from.",
         "writes a classes.json of the values found",
     ),
     "classes-unreadable": Kind(
@@ -78,7 +78,7 @@ def read_classes(path: Path) -> Reading:
         data = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         return None, [Trouble("classes-unreadable", (path.name,), str(error))]
-    troubles = []
+    troubles: list[Trouble] = []
     entries = data.get("classes") if isinstance(data, Mapping) else None
     if isinstance(entries, list) and all(isinstance(entry, Mapping) for entry in entries):
         mended, troubles = _without_doubles(entries, path.name)
@@ -133,8 +133,8 @@ def _without_doubles(entries: Sequence[Mapping[str, Any]], file: str) -> tuple[l
     names: set[str] = set()
     colors: set[tuple[int, ...]] = {tuple(c) for e in entries if (c := _color(e)) is not None}
     used: set[tuple[int, ...]] = set()
-    for place, entry in enumerate(entries):
-        entry = dict(entry)
+    for place, given in enumerate(entries):
+        entry = dict(given)
         name, color = str(entry.get("name")), _color(entry)
         if name in names:
             entry["name"] = f"{name} ({place})"

@@ -109,12 +109,16 @@ def pair_names(images: Sequence[str], masks: Sequence[str], suffix: str = "") ->
     for kind, key in _KEYS.items():
         found = _match(images_left, masks_left, key)
         pairs += found
-        troubles += [Trouble(kind, pair, f"{_name(pair[0])!r} and {_name(pair[1])!r}") for pair in found if kind]
+        troubles += [
+            Trouble(kind, pair, f"{_name(pair[0])!r} and {_name(pair[1])!r}") for pair in found if kind
+        ]
     if not suffix and (addition := _addition(images_left, masks_left)):
         pairs += _match(images_left, masks_left, lambda stem: stem.removesuffix(addition))
         files = tuple(mask for _, mask in pairs if _stem(mask).endswith(addition))
         troubles.append(Trouble("mask-suffix", files, f"all of {len(files)} end in {addition!r}"))
-    troubles += [Trouble("name-spaces", p, repr(_name(p[0]))) for p in pairs if _spaced(p) and not _noted(p, troubles)]
+    troubles += [
+        Trouble("name-spaces", p, repr(_name(p[0]))) for p in pairs if _spaced(p) and not _noted(p, troubles)
+    ]
     troubles += [Trouble("image-without-mask", (p,), p) for p in images_left.values()]
     troubles += [Trouble("mask-without-image", (p,), p) for p in masks_left.values()]
     return sorted(pairs), troubles
