@@ -66,9 +66,11 @@ class Table:
         """Return the class of each raw id or packed colour, any shape."""
         if not colors:
             last = len(self.ids) - 1
-            if values.dtype == np.uint8:
-                return self.ids[values]
-            return self.ids[np.where((values < 0) | (values > last), last, values)]
+            fits = values.dtype == np.uint8
+            found: NDArray[np.int64] = self.ids[
+                values if fits else np.where((values < 0) | (values > last), last, values)
+            ]
+            return found
         keys, classes = self.colors
         place = np.searchsorted(keys, values).clip(max=len(keys) - 1)
         return np.where(keys[place] == values, classes[place], self.count + 1)
