@@ -24,7 +24,7 @@ KINDS = {
         "Masks in a lossy format (JPEG or WebP)",
         "Compression invents labels along every border.",
         "Export the masks again as PNG; only colour masks can be restored, and only nearly.",
-        "of colour masks, writes a PNG with each pixel's closest declared colour, and void where that is unsure",
+        "of colour masks, writes each pixel's closest declared colour, and void where that is unsure",
     ),
     "mask-exif": Kind(
         "error",

@@ -14,13 +14,13 @@ KINDS = {
     "dark-16-bit": Kind(
         "warning",
         "16-bit images that use little of their range",
-        "Ten or twelve bits in a 16-bit file look black to most tools, and fixed scalings divide by too much.",
+        "Ten or twelve bits in a 16-bit file look black to most tools, and fixed scalings go wrong.",
         "Keep the files and the statistics measured here; do not divide by 65535.",
     ),
 }
 
 BLANK_STD = 0.6
-"""Standard deviation, of 8-bit values, below which an image counts as blank; JPEG leaves less on a plain one."""
+"""Standard deviation, of 8-bit values, below which an image counts as blank; JPEG leaves less on plain ones."""
 
 DARK_SHARE = 0.1
 """Share of 65535 that the brightest pixel of most images stays below: 12 bits reach 0.06."""

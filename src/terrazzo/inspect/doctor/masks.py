@@ -103,8 +103,8 @@ KINDS = {
 }
 
 DAMAGE_SHARE, DAMAGE_PLACES = 0.12, 10
-"""Mixed borders in all borders from which a mask counts as damaged, and how many there must be. Clean masks of
-CamVid, Cityscapes, KITTI, ADE20K and scenes stay below 0.04; damaged ones are above 0.19."""
+"""Share of mixed borders from which a mask counts as damaged, and how many there must be. Clean masks of CamVid,
+Cityscapes, KITTI, ADE20K and scenes stay below 0.04; damaged ones are above 0.19."""
 
 MANY_COLORS = 12
 """Undeclared colours of one mask from which they are damage and not classes."""
@@ -215,7 +215,7 @@ def _extra(counts: dict[int, int], declared: list[int], labels: LabelMap, masks:
 
 
 def _shifts(counts: dict[int, int], declared: list[int], masks: int) -> Iterator[int]:
-    """Yield the shifts by which some masks may be off: their far end is undeclared, their near end missing."""
+    """Yield the shifts that some masks may have: their far end is undeclared, their near end missing."""
     first, last = declared[0], declared[-1]
     if declared != list(range(first, last + 1)) or len(declared) < 2:
         return
@@ -270,7 +270,7 @@ def palette_ids(mask: MaskFacts, table: Table) -> dict[int, int]:
 
 
 def grey_ids(mask: MaskFacts, labels: LabelMap) -> dict[int, int]:
-    """Return brightness -> declared id, where every value of a mask is the brightness of one class's colour."""
+    """Return brightness -> declared id, where every value of a mask is the brightness of a class's colour."""
     if mask.colors or len(mask.values) < 2:
         return {}
     meant: dict[int, int] = {}
