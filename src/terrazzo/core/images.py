@@ -63,7 +63,7 @@ def read_image(path: str | Path) -> NDArray[Any]:
             "Save the page you mean, or all of them as one .npy array (H, W, C)."
         )
     pixels = layers[0] if len(layers) == 1 else np.concatenate(layers, axis=2)
-    return _checked(np.require(_upright(pixels, turn), requirements=("C", "W")), path)
+    return _checked(np.require(upright(pixels, turn), requirements=("C", "W")), path)
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -164,7 +164,7 @@ def _read_16_bit_color(path: Path, *, grey: bool) -> NDArray[np.uint16]:
     return np.asarray(pixels[..., :1] if grey else pixels[..., 2::-1], dtype=np.uint16)
 
 
-def _upright(pixels: NDArray[Any], turn: int) -> NDArray[Any]:
+def upright(pixels: NDArray[Any], turn: int) -> NDArray[Any]:
     """Undo the camera's rotation; `turn` is the EXIF orientation 1..8."""
     if turn >= 5:
         pixels = pixels.transpose(1, 0, 2)

@@ -47,7 +47,7 @@ def recommend(
     fit = int(SHARE_OF_MEMORY * memory / (BYTES_PER_PIXEL * crop[0] * crop[1]))
     batch = max(1, min(MOST_IMAGES[device], images, 1 << max(0, fit.bit_length() - 1)))
     why = (
-        f"Half of the images are at least {crop[0]} x {crop[1]} or a little more; the crop is a multiple of 32, "
+        f"The crop is the median image size, at most half a megapixel, down to a multiple of 32, "
         f"the deepest stride of most networks. {batch} of them fit into {SHARE_OF_MEMORY:.0%} of "
         f"{memory / 2**30:.1f} GiB of {'GPU ' if device == 'gpu' else ''}memory at "
         f"{BYTES_PER_PIXEL} bytes per pixel, measured on a U-Net with a resnet18 encoder in fp32."
@@ -69,7 +69,7 @@ def _crop(sizes: Sequence[SizeFacts]) -> tuple[int, int]:
 
 
 def this_machine() -> tuple[str, int]:
-    """Return what a training would run on and its memory in bytes; torch is only asked where there is a GPU."""
+    """Return what a training would run on and its memory in bytes; without a GPU torch is not asked."""
     if Path("/dev/nvidia0").exists():
         import torch
 

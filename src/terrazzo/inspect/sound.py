@@ -1,4 +1,4 @@
-"""The pairs without an error as a dataset, so that a page and a model can look at data that are not yet whole."""
+"""The pairs without an error as a dataset, for a page and a model to look at data that are not yet whole."""
 
 from typing import Any
 

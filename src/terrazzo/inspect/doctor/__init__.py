@@ -5,6 +5,7 @@ a rule in its `RULES`; the docs page and the tests take both from here.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from terrazzo.inspect.doctor import classes, duplicates, files, images, labels, masks, names, sizes, splits
 from terrazzo.inspect.kinds import Kind, from_troubles
@@ -49,9 +50,18 @@ _EXPLAINED_BY = {
 
 def examine(survey: Survey) -> list[Finding]:
     """Return all findings, the gravest first; what another finding explains is left out."""
-    findings = from_troubles(names.KINDS | classes.KINDS, survey.source.troubles)
+    findings = [
+        replace(found, fixable=found.fixable and not _needs_a_person(found.kind, survey))
+        for found in from_troubles(names.KINDS | classes.KINDS, survey.source.troubles)
+    ]
     for rule in RULES:
         findings += rule(survey)
     errors = {f.kind for f in findings if f.severity == "error"}
     kept = [f for f in findings if not _EXPLAINED_BY.get(f.kind, set()) & errors]
     return sorted(kept, key=lambda f: SEVERITIES.index(f.severity))
+
+
+def _needs_a_person(kind: str, survey: Survey) -> bool:
+    """Say whether a mistake in classes.json makes masks ambiguous: two classes of one colour in colour masks."""
+    colors = any(facts.mask is not None and facts.mask.colors for facts in survey.facts)
+    return kind == "class-colour-twice" and colors

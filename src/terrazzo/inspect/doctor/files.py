@@ -1,5 +1,7 @@
 """Files that cannot be read, or that are stored in a way that loses or hides what they hold."""
 
+from dataclasses import replace
+
 from terrazzo.inspect.kinds import Kind, Trouble, from_troubles
 from terrazzo.inspect.report import Finding
 from terrazzo.inspect.survey import Survey
@@ -38,7 +40,7 @@ KINDS = {
         "Masks with transparent pixels",
         "Transparency means void to one tool and class 0 to the next.",
         "Export the masks without an alpha channel, void as its own value.",
-        "drops the alpha channel",
+        "drops the alpha channel, and makes transparent pixels void",
     ),
     "mask-not-labels": Kind(
         "error",
@@ -77,7 +79,17 @@ def faults(survey: Survey) -> list[Finding]:
         for fault in facts.faults
         for path in [item.image if fault.side == "image" else item.mask]
     ]
-    return from_troubles(KINDS, [*survey.source.troubles, *troubles])
+    findings = from_troubles(KINDS, [*survey.source.troubles, *troubles])
+    return [replace(f, fixable=_restorable(survey)) if f.kind == "lossy-mask" else f for f in findings]
+
+
+def _restorable(survey: Survey) -> bool:
+    """Say whether all lossy masks hold colours: ids that were compressed are lost."""
+    return all(
+        facts.mask is not None and facts.mask.colors
+        for facts in survey.facts
+        if any(fault.kind == "lossy-mask" for fault in facts.faults)
+    )
 
 
 def _short(detail: str, path: str, survey: Survey) -> str:

@@ -20,7 +20,7 @@ KINDS = {
 }
 
 BLANK_STD = 0.6
-"""Standard deviation, of 8-bit values, below which an image counts as blank; JPEG leaves less on plain ones."""
+"""Standard deviation, of 8-bit values, below which an image counts as blank."""
 
 DARK_SHARE = 0.1
 """Share of 65535 that the brightest pixel of most images stays below: 12 bits reach 0.06."""

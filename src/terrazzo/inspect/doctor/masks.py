@@ -103,8 +103,8 @@ KINDS = {
 }
 
 DAMAGE_SHARE, DAMAGE_PLACES = 0.12, 10
-"""Share of mixed borders from which a mask counts as damaged, and how many there must be. Clean masks of CamVid,
-Cityscapes, KITTI, ADE20K and scenes stay below 0.04; damaged ones are above 0.19."""
+"""Share of mixed borders from which a mask counts as damaged, and how many there must be. Clean masks of
+CamVid, Cityscapes, KITTI, ADE20K and scenes stay below 0.04; damaged ones are above 0.19."""
 
 MANY_COLORS = 12
 """Undeclared colours of one mask from which they are damage and not classes."""
@@ -124,7 +124,10 @@ class Usage:
     """Ids right above the declared ones that occur in many masks."""
 
     shifts: frozenset[int]
-    """+1 or -1 where the masks may be shifted by so much."""
+    """+1 or -1 where single masks may be shifted by so much."""
+
+    shift: int
+    """+1 or -1 where all masks are shifted by so much, else 0."""
 
     binary: bool
     """There are two classes, and masks hold nothing but 0 and 255."""
@@ -195,6 +198,7 @@ def usage_of(survey: Survey) -> Usage:
         masks=len(held),
         extra=_extra(counts, declared, survey.labels, len(held)),
         shifts=frozenset(_shifts(counts, declared, len(held))),
+        shift=_shift_of_all(counts, declared, len(held)),
         binary=survey.labels.num_classes == 2 and bool(held) and _only_0_255(counts, declared),
     )
 
@@ -215,14 +219,26 @@ def _extra(counts: dict[int, int], declared: list[int], labels: LabelMap, masks:
 
 
 def _shifts(counts: dict[int, int], declared: list[int], masks: int) -> Iterator[int]:
-    """Yield the shifts that some masks may have: their far end is undeclared, their near end missing."""
+    """Yield the shifts that some masks may have: an id past one end, where others hold the other end."""
+    for shift, beyond, behind in _ends(declared):
+        if beyond in counts and counts.get(behind, 0) >= 0.5 * masks:
+            yield shift
+
+
+def _shift_of_all(counts: dict[int, int], declared: list[int], masks: int) -> int:
+    """Return the shift of a whole data set: ids past one end occur, and the other end never does."""
+    for shift, beyond, behind in _ends(declared):
+        if counts.get(beyond, 0) >= max(2, 0.05 * masks) and behind not in counts:
+            return shift
+    return 0
+
+
+def _ends(declared: list[int]) -> list[tuple[int, int, int]]:
+    """Return (shift, id that it makes, id that it leaves empty), where ids are declared without gaps."""
     first, last = declared[0], declared[-1]
     if declared != list(range(first, last + 1)) or len(declared) < 2:
-        return
-    for shift, beyond, behind in ((1, last + 1, first), (-1, first - 1, last)):
-        usual = counts.get(behind, 0) >= 0.5 * masks
-        if beyond in counts and (usual or behind not in counts):
-            yield shift
+        return []
+    return [(1, last + 1, first), (-1, first - 1, last)]
 
 
 def shift_of(mask: MaskFacts, usage: Usage) -> int:
@@ -231,6 +247,8 @@ def shift_of(mask: MaskFacts, usage: Usage) -> int:
         return 0
     declared = {i for c in usage.labels.classes for i in c.raw_ids}
     ids = set(mask.values) - set(usage.labels.void_ids)
+    if usage.shift and ids and {i - usage.shift for i in ids} <= declared:
+        return usage.shift
     for shift in sorted(usage.shifts):
         behind = min(declared) if shift > 0 else max(declared)
         if ids - declared and behind not in ids and {i - shift for i in ids} <= declared:
