@@ -61,6 +61,8 @@ def inspect(
 
 def print_report(to: Console, report: "InspectReport") -> None:
     """Print the classes, what was found, and what to start with."""
+    from terrazzo.inspect.report import SEVERITIES
+
     splits = ", ".join(f"{name} {facts.images:,}" for name, facts in report.splits.items())
     to.print(f"{report.images:,} images with masks in {report.data} ({splits})")
     labelled = sum(entry.pixels for entry in report.classes)
@@ -77,8 +79,8 @@ def print_report(to: Console, report: "InspectReport") -> None:
         to.print(f"Start with crops of {height} x {width} in batches of {report.recommendation.batch_size}.")
     for finding in report.findings:
         _print_finding(to, finding)
-    counts = ", ".join(f"{report.count(severity)} {severity}s" for severity in STYLES)  # type: ignore[arg-type]
-    to.print(f"\n{counts}.")
+    counts = [(report.count(severity), severity) for severity in SEVERITIES]
+    to.print("\n" + ", ".join(f"{count} {severity}{'s' * (count != 1)}" for count, severity in counts) + ".")
 
 
 def _print_finding(to: Console, finding: "Finding") -> None:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from terrazzo.datasets import PairDataset, SegmentationDataset
 from terrazzo.datasets.pairing import Pair
 from terrazzo.inspect.doctor import masks
+from terrazzo.inspect.doctor.usage import Usage, usage_of
 from terrazzo.inspect.facts import PairFacts
 from terrazzo.inspect.sources import Item
 from terrazzo.inspect.survey import Survey
@@ -15,7 +16,7 @@ from terrazzo.inspect.survey import Survey
 def sound_dataset(survey: Survey) -> SegmentationDataset | None:
     """Return the pairs of a survey that can be opened strictly; None where there is none."""
     usual = _usual_channels(survey)
-    usage = masks.usage_of(survey)
+    usage = usage_of(survey)
     items = [
         item
         for item, facts in zip(survey.source.items, survey.facts, strict=True)
@@ -60,7 +61,7 @@ class _Items(SegmentationDataset):
         return self.datasets[item.split].read(item.index)
 
 
-def _is_sound(facts: PairFacts, channels: int, usage: masks.Usage) -> bool:
+def _is_sound(facts: PairFacts, channels: int, usage: Usage) -> bool:
     image, mask = facts.image, facts.mask
     if facts.faults or image is None or mask is None or image.channels != channels:
         return False

@@ -62,6 +62,6 @@ def examine(survey: Survey) -> list[Finding]:
 
 
 def _needs_a_person(kind: str, survey: Survey) -> bool:
-    """Say whether a mistake in classes.json makes masks ambiguous: one colour for two classes of colour masks."""
+    """Say whether a mistake in classes.json makes masks ambiguous: two classes, one colour, colour masks."""
     colors = any(facts.mask is not None and facts.mask.colors for facts in survey.facts)
     return kind == "class-colour-twice" and colors

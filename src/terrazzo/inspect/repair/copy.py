@@ -21,7 +21,8 @@ from terrazzo.core.errors import RequestError
 from terrazzo.core.image_files import opened, orientation
 from terrazzo.core.images import read_image, upright, write_png
 from terrazzo.core.labels import LabelMap
-from terrazzo.inspect.doctor.masks import Usage, usage_of, written_id
+from terrazzo.inspect.doctor.meanings import written_id
+from terrazzo.inspect.doctor.usage import Usage, usage_of
 from terrazzo.inspect.readers import read_anything, read_files
 from terrazzo.inspect.repair.masks import repaired_ids
 from terrazzo.inspect.repair.plan import Step, mended_labels, needs_copy, plan
@@ -193,7 +194,8 @@ def _save(target: Path, array: NDArray[Any]) -> None:
 
 def _mended_image(path: Path, step: Step) -> NDArray[Any] | None:
     if "image-not-finite" in step.kinds:
-        return np.nan_to_num(read_anything(path), nan=0.0, posinf=0.0, neginf=0.0)
+        known: NDArray[Any] = np.nan_to_num(read_anything(path), nan=0.0, posinf=0.0, neginf=0.0)
+        return known
     grey = step.facts.image is not None and step.facts.image.channels == 1
     if "mixed-channels" in step.kinds and grey:
         return np.repeat(read_image(path), 3, axis=2)

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrazzo.core.labels import LabelMap, pack_colors
-from terrazzo.inspect.doctor.masks import Usage, grey_ids, palette_ids, shift_of, written_id
+from terrazzo.inspect.doctor.meanings import grey_ids, palette_ids, written_id
+from terrazzo.inspect.doctor.usage import Usage, shift_of
 from terrazzo.inspect.facts import MaskFacts
 from terrazzo.inspect.texture import SHORT
 
 SURE = 0.6
-"""Distance to the closest declared colour over that to the next closest, up to which a pixel is taken for it."""
+"""Distance to the closest declared colour over that to the next one: up to here a pixel is taken for it."""
 
 
 def repaired_ids(kind: str, mask: NDArray[Any], facts: MaskFacts, usage: Usage) -> NDArray[Any] | None:
@@ -79,9 +80,8 @@ def closest_colors(mask_HW3: NDArray[np.uint8], labels: LabelMap) -> NDArray[Any
     pixel = np.stack([values >> 16, (values >> 8) & 255, values & 255], axis=-1).astype(np.int64)
     distance = np.sqrt(((pixel[:, None] - colors[None]) ** 2).sum(-1))
     order = np.argsort(distance, axis=1)
-    first, second = (
-        np.take_along_axis(distance, order[:, i : i + 1], 1)[:, 0] for i in (0, min(1, len(named) - 1))
-    )
+    ranked = np.take_along_axis(distance, order, 1)
+    first, second = ranked[:, 0], ranked[:, min(1, len(named) - 1)]
     nearest = np.array([k for _, k in named])[order[:, 0]]
     sure = (first <= SURE * second) | (first == 0)
     classes = np.where(sure, nearest, labels.num_classes)[place]

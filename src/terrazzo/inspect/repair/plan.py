@@ -9,6 +9,7 @@ from terrazzo.core.label_files import spread_color
 from terrazzo.core.labels import LabelClass, LabelMap
 from terrazzo.datasets import SPLITS
 from terrazzo.inspect.doctor import masks as mask_rules
+from terrazzo.inspect.doctor.usage import Usage, usage_of
 from terrazzo.inspect.facts import PairFacts
 from terrazzo.inspect.report import Finding
 from terrazzo.inspect.sources import Item
@@ -49,7 +50,7 @@ class Step:
 def plan(survey: Survey, findings: tuple[Finding, ...]) -> list[Step]:
     """Return a step for every pair, in order."""
     kinds = {finding.kind for finding in findings if finding.fixable}
-    usage = mask_rules.usage_of(survey)
+    usage = usage_of(survey)
     steps = [
         _step(item, facts, usage, kinds)
         for item, facts in zip(survey.source.items, survey.facts, strict=True)
@@ -61,7 +62,7 @@ def plan(survey: Survey, findings: tuple[Finding, ...]) -> list[Step]:
 def mended_labels(survey: Survey) -> LabelMap:
     """Return the label map with the classes that the masks hold beyond it."""
     labels = survey.labels
-    extra = mask_rules.usage_of(survey).extra
+    extra = usage_of(survey).extra
     more = tuple(LabelClass(f"extra_{i}", _color(labels, i), (i,)) for i in extra)
     return replace(labels, classes=labels.classes + more)
 
@@ -71,7 +72,7 @@ def needs_copy(findings: tuple[Finding, ...]) -> bool:
     return any(finding.fixable and finding.kind not in ON_PAPER for finding in findings)
 
 
-def _step(item: Item, facts: PairFacts, usage: mask_rules.Usage, kinds: set[str]) -> Step:
+def _step(item: Item, facts: PairFacts, usage: Usage, kinds: set[str]) -> Step:
     found = [fault.kind for fault in facts.faults]
     found.append(mask_rules.diagnose(facts, usage))
     found.append(_turned(facts))

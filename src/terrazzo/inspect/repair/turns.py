@@ -16,11 +16,12 @@ def best_turn(image_HWC: NDArray[Any], mask: NDArray[Any]) -> NDArray[Any]:
     swapped = mask.swapaxes(0, 1)
     candidates = [np.rot90(mask), np.rot90(mask, -1), swapped, swapped[::-1, ::-1]]
     edges = _edges(image_HWC)
-    scores = [
-        float(edges[_borders(candidate)].mean()) if _borders(candidate).any() else 0.0
-        for candidate in candidates
-    ]
+    scores = [_agreement(edges, _borders(candidate)) for candidate in candidates]
     return np.ascontiguousarray(candidates[int(np.argmax(scores))])
+
+
+def _agreement(edges_HW: NDArray[np.float64], borders_HW: NDArray[np.bool_]) -> float:
+    return float(edges_HW[borders_HW].mean()) if borders_HW.any() else 0.0
 
 
 def _edges(image_HWC: NDArray[Any]) -> NDArray[np.float64]:
