@@ -17,7 +17,7 @@ from PIL import Image
 
 from terrazzo.core.images import read_image, read_mask, write_png
 from terrazzo.datasets.scenes import LABELS, Scenes
-from tests.inspect.conftest import SEED, SIZE
+from tests.inspect.conftest import SIZE
 
 Expected = list[str]
 Plant = Callable[[Path], Expected]
@@ -530,18 +530,6 @@ def scene_leakage(root: Path) -> Expected:
     return leaked
 
 
-def moved_frames(root: Path, split: str, count: int, step: int) -> list[str]:
-    """Write pairs as a slowly moving camera sees one scene; return the images."""
-    wide = Scenes("test", size=(64, 96 + step * count), count=1, seed=SEED)[0]
-    names = []
-    for i in range(count):
-        columns = slice(step * i, step * i + 96)
-        write_png(root / split / "images" / f"f{i:02}.png", np.ascontiguousarray(wide["image"][:, columns]))
-        write_png(root / split / "masks" / f"f{i:02}.png", np.ascontiguousarray(wide["mask"][:, columns]))
-        names.append(f"{split}/images/f{i:02}.png")
-    return names
-
-
 @fault
 def neighbouring_frames(root: Path) -> Expected:
     files = []
@@ -550,9 +538,8 @@ def neighbouring_frames(root: Path) -> Expected:
             read_image(root / f"train/images/train{i:02}.png"),
             read_mask(root / f"train/masks/train{i:02}.png"),
         )
-        shift = 3
-        write_png(root / f"val/images/frame{i}.png", np.ascontiguousarray(np.roll(image, shift, axis=1)))
-        write_png(root / f"val/masks/frame{i}.png", np.ascontiguousarray(np.roll(mask, shift, axis=1)))
+        write_png(root / f"val/images/frame{i}.png", np.ascontiguousarray(np.roll(image, 2, axis=1)))
+        write_png(root / f"val/masks/frame{i}.png", np.ascontiguousarray(np.roll(mask, 2, axis=1)))
         files += [f"train/images/train{i:02}.png", f"val/images/frame{i}.png"]
     return files
 
@@ -583,9 +570,9 @@ def ungrouped_frames(root: Path) -> Expected:
     as_heap_with_split_files(root)
     for file in ("train.txt", "val.txt"):
         (root / file).unlink()
-    wide = Scenes("test", size=(64, 400), count=2, seed=SEED)[0]
-    for i in range(24):
-        columns = slice(6 * i, 6 * i + 96)
-        write_png(root / f"images/zz{i:02}.png", np.ascontiguousarray(wide["image"][:, columns]))
-        write_png(root / f"masks/zz{i:02}.png", np.ascontiguousarray(wide["mask"][:, columns]))
+    wide = Scenes("test", size=(128, 392), count=1, seed=14)[0]
+    for i in range(40):
+        view = np.s_[::2, 5 * i : 5 * i + 192 : 2]  # two and a half pixels from frame to frame
+        write_png(root / f"images/zz{i:02}.png", np.ascontiguousarray(wide["image"][view]))
+        write_png(root / f"masks/zz{i:02}.png", np.ascontiguousarray(wide["mask"][view]))
     return []

@@ -165,9 +165,9 @@ def _read_16_bit_color(path: Path, *, grey: bool) -> NDArray[np.uint16]:
 
 
 def upright(pixels: NDArray[Any], turn: int) -> NDArray[Any]:
-    """Undo the camera's rotation; `turn` is the EXIF orientation 1..8."""
+    """Undo the camera's rotation of (H, W) or (H, W, C); `turn` is the EXIF orientation 1..8."""
     if turn >= 5:
-        pixels = pixels.transpose(1, 0, 2)
+        pixels = pixels.swapaxes(0, 1)
     if turn in {3, 4, 7, 8}:
         pixels = pixels[::-1]
     if turn in {2, 3, 6, 7}:

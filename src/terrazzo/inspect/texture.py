@@ -20,6 +20,9 @@ SHORT = 2
 BLEND_TOLERANCE = 6.0
 """How far, in colour values, a mixed colour may be from the line between its neighbours."""
 
+RIPPLE = 12
+"""How far, in colour values, a ripple of compression is from a declared colour at most."""
+
 _ROWS = 96
 
 
@@ -56,23 +59,31 @@ def color_texture(packed_HW: NDArray[np.int32], declared: NDArray[np.int32]) -> 
         packed_HW: colours as `core.labels.pack_colors` gives them.
         declared: (N,) the packed colours that mean something.
 
-    A run of an undeclared colour counts as between where it lies on the line between the nearest declared
-    colours to its left and right, and as jitter elsewhere.
+    A run of an undeclared colour counts as jitter where it is close to a declared colour but not on the line
+    between the declared colours beside it: compression ripples around a colour, while mixing leaps away.
     """
     value, _, row = runs(some_rows(packed_HW))
-    known = np.isin(value, declared)
     changes = int((row[1:] == row[:-1]).sum())
+    known = np.isin(value, declared)
     unknown = np.flatnonzero(~known)
-    if not len(unknown) or not known.any():
-        return Texture(changes, 0, len(unknown))
+    colors = _unpacked(value[unknown])
+    far = np.abs(colors[:, None] - _unpacked(declared.astype(np.int64))[None]).max(axis=-1)
+    jitter = (far.min(axis=1) <= RIPPLE) & ~_mixed(value, row, known, unknown)
+    return Texture(changes, int((~jitter).sum()), int(jitter.sum()))
+
+
+def _mixed(
+    value: NDArray[np.int64], row: NDArray[np.int64], known: NDArray[np.bool_], unknown: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Say of each unknown run whether it mixes the known colours to its left and right."""
     places = np.flatnonzero(known)
+    if not len(places):
+        return np.zeros(len(unknown), dtype=np.bool_)
     after = np.searchsorted(places, unknown).clip(max=len(places) - 1)
     left, right = places[(after - 1).clip(min=0)], places[after]
-    same_row = (row[left] == row[unknown]) & (row[right] == row[unknown])
-    near = np.minimum(unknown - left, right - unknown) <= 2
-    mixed = _on_line(_unpacked(value[unknown]), _unpacked(value[left]), _unpacked(value[right]))
-    between = same_row & near & mixed
-    return Texture(changes, int(between.sum()), int((~between).sum()))
+    beside = (row[left] == row[unknown]) & (row[right] == row[unknown])
+    beside &= np.minimum(unknown - left, right - unknown) <= 2
+    return beside & _on_line(_unpacked(value[unknown]), _unpacked(value[left]), _unpacked(value[right]))
 
 
 def runs(rows_RW: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

@@ -17,7 +17,7 @@ KINDS = {
         "A mask with height and width exchanged",
         "The mask was turned or transposed, and labels nothing that is in the image.",
         "Turn the masks back.",
-        "turns the mask the way in which its borders best follow the image's",
+        "turns the mask the way in which its labels fit the colours of the image best",
     ),
     "exif-rotated": Kind(
         "error",
@@ -54,7 +54,7 @@ AREA_RATIO = 16.0
 def _relation(facts: PairFacts) -> str:
     """Say how the sizes of a pair disagree; empty where they do not."""
     image, mask = facts.image, facts.mask
-    if image is None or mask is None:
+    if image is None or mask is None or any(fault.kind == "mask-exif" for fault in facts.faults):
         return ""
     upright, drawn = (image.height, image.width), (mask.height, mask.width)
     if upright == drawn:

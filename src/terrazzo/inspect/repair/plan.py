@@ -4,6 +4,7 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import combinations
+from pathlib import PurePath
 
 from terrazzo.core.label_files import spread_color
 from terrazzo.core.labels import LabelClass, LabelMap
@@ -77,7 +78,7 @@ def _step(item: Item, facts: PairFacts, usage: Usage, kinds: set[str]) -> Step:
     found.append(mask_rules.diagnose(facts, usage))
     found.append(_turned(facts))
     name = unicodedata.normalize("NFC", item.id.strip())
-    if name != item.id or not item.mask.endswith(item.id + ".png"):
+    if any(PurePath(path).stem != name for path in (item.image, item.mask)):
         found += [kind for kind in ("name-unicode", "name-spaces", "name-case") if kind in kinds]
     found.append("mixed-channels")
     mended = tuple(kind for kind in found if kind in kinds)
