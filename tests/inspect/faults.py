@@ -520,7 +520,8 @@ def scene_leakage(root: Path) -> Expected:
     leaked = []
     for split, count in (("train", 14), ("val", 7)):
         for i in range(count):
-            scene = "x" if split == "val" and i < 2 or split == "train" and i < 4 else f"{split}{i // 4}"
+            shared = i < (2 if split == "val" else 4)
+            scene = "x" if shared else f"{split}{i // 4}"
             for side in ("images", "masks"):
                 old = root / split / side / f"{split}{i:02}.png"
                 old.rename(old.with_name(f"{scene}_{split}{i:02}.png"))

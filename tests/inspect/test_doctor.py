@@ -1,4 +1,4 @@
-"""Every kind of finding is planted into clean scenes, and exactly that kind is found, with the right files."""
+"""Every kind of finding is planted into clean scenes; exactly that kind is found, with the right files."""
 
 import json
 from pathlib import Path

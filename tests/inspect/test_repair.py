@@ -1,4 +1,4 @@
-"""`--fix` repairs what it says it repairs: a second look does not find it again, and the original is as it was."""
+"""`--fix` repairs what it says: a second look does not find it again, and the original is as it was."""
 
 import hashlib
 import json
@@ -111,7 +111,7 @@ def test_repair__mixed_ids_become_void(clean_scenes: Path, scenes_folder: Path, 
     """Also where the mixed ids are all declared: nothing else would notice them."""
     import cv2
 
-    def change(mask: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def change(mask: np.ndarray) -> np.ndarray:
         half = cv2.resize(mask, (48, 32), interpolation=cv2.INTER_NEAREST)
         return np.asarray(cv2.resize(half, (96, 64), interpolation=cv2.INTER_LINEAR))
 

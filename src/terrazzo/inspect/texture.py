@@ -83,7 +83,9 @@ def _mixed(
     left, right = places[(after - 1).clip(min=0)], places[after]
     beside = (row[left] == row[unknown]) & (row[right] == row[unknown])
     beside &= np.minimum(unknown - left, right - unknown) <= 2
-    return beside & _on_line(_unpacked(value[unknown]), _unpacked(value[left]), _unpacked(value[right]))
+    colors = (_unpacked(value[place]) for place in (unknown, left, right))
+    mixed: NDArray[np.bool_] = beside & _on_line(*colors)
+    return mixed
 
 
 def runs(rows_RW: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
