@@ -6,7 +6,7 @@ Nothing here computes a score; matplotlib, Pillow and jinja2 are imported by the
 from terrazzo.figures.architecture import draw_architecture
 from terrazzo.figures.charts import class_bars, confusion_heat_map, training_curves
 from terrazzo.figures.embed import fit_mask, fit_photo, mask_uri, photo_uri
-from terrazzo.figures.page import render
+from terrazzo.figures.page import render, save
 from terrazzo.figures.pictures import LegendEntry, as_rgb, error_map, legend, number_regions, overlay
 from terrazzo.figures.sweep import sweep_chart
 
@@ -25,6 +25,7 @@ __all__ = [
     "overlay",
     "photo_uri",
     "render",
+    "save",
     "sweep_chart",
     "training_curves",
 ]
