@@ -13,7 +13,7 @@ larger than a cell, and borders, where every model errs, weigh less. Shapes: K c
 P classes in one label, h x w cells.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Ids = NDArray[Any]
+Move = tuple[int, int]
+"""Cells down and to the right."""
 
 GRID: Final = 256
 """Cells along the longer side, at most; a cell is a whole number of pixels wide."""
@@ -210,18 +212,25 @@ def _best_shift(log_Khw: Floats, label_hw: Ids, valid_hw: NDArray[np.bool_], cel
     rows, columns = np.nonzero(valid_hw[inner])
     if not len(rows):
         return Shift(0.0, 0, 0)
-    labels = label_hw[inner][rows, columns]
-    flat = log_Khw.reshape(-1)
-    start = (labels * height + rows + reach) * width + columns + reach
-    steps = range(-reach // 2 * 2, reach + 1, 2)
-    fits = {
-        (down, right): float(flat[start + (down * width + right)].mean())
-        for down in steps
-        for right in steps
-        if max(abs(down), abs(right)) <= reach
-    }
-    best = max(fits, key=lambda move: (fits[move], -abs(move[0]) - abs(move[1])))
-    return Shift(fits[best] - fits[0, 0], best[0] * cell, best[1] * cell)
+    start = (label_hw[inner][rows, columns] * height + rows + reach) * width + columns + reach
+
+    def fit(move: Move) -> float:
+        return float(log_Khw.reshape(-1)[start + (move[0] * width + move[1])].mean())
+
+    best, gain = _climb(fit, reach)
+    return Shift(gain, best[0] * cell, best[1] * cell)
+
+
+def _climb(fit: Callable[[Move], float], reach: int) -> tuple[Move, float]:
+    """Return the best of all moves in steps of 2, refined to a step of 1, and its gain; staying wins ties."""
+    even = [step for step in range(-reach, reach + 1) if step % 2 == 0]
+    fits = {(down, right): fit((down, right)) for down in even for right in even}
+    best = max(fits, key=lambda move: (fits[move], move == (0, 0)))
+    gain = fits[best] - fits[0, 0]
+    if best == (0, 0):
+        return best, 0.0
+    around = [(best[0] + down, best[1] + right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+    return max((move for move in around if max(map(abs, move)) <= reach), key=fit), gain
 
 
 def _soft_minimum(own_n: Floats) -> float:

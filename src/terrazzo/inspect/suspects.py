@@ -37,6 +37,12 @@ FEW_CELLS: Final = 200
 LEAST_SPREAD: Final = {"confusion": 0.3, "objects": 0.5, "shift": 0.01, "worst": 0.1}
 """Added to each measure's quartile range, so that an even dataset does not make a mountain of nothing."""
 
+TELLING: Final = ("shift", "confusion", "objects", "worst")
+"""What explains more comes first: a moved mask lacks objects, too, and so do swapped classes."""
+
+PLAIN: Final = 5.0
+"""A measure that stands out by this much is reason enough by itself."""
+
 UNREMARKABLE: Final = "The model agrees with this label about as well as with most others."
 
 
@@ -93,9 +99,9 @@ def rank(files: Sequence[str], evidence: Sequence[Evidence], labels: LabelMap) -
     suspects = []
     for i, (file, mine) in enumerate(zip(files, evidence, strict=True)):
         score = float(total_N[i] / (total_N[i] + HALF))
-        first = max(outstanding, key=lambda name: float(outstanding[name][i]))
         reason = UNREMARKABLE
         if score >= SUSPICIOUS:
+            first = _most_telling({name: float(values[i]) for name, values in outstanding.items()})
             reason = _reason(first, mine, confusions[i], objects[i][1], labels)
         suspects.append(Suspect(file, round(score, 4), reason))
     return sorted(suspects, key=lambda suspect: (-suspect.score, suspect.file))
@@ -145,6 +151,12 @@ def _standing_out(values_N: NDArray[np.float64], least_spread: float) -> NDArray
     median, upper = np.quantile(values_N, (0.5, 0.75))
     above: NDArray[np.float64] = np.maximum(values_N - median, 0) / (upper - median + least_spread)
     return above
+
+
+def _most_telling(outstanding: dict[str, float]) -> str:
+    """Return the first measure in TELLING that stands out plainly, or about as much as the strongest."""
+    strongest = max(outstanding.values())
+    return next(name for name in TELLING if outstanding[name] >= min(strongest / 3, PLAIN))
 
 
 def _spread(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
