@@ -31,7 +31,7 @@ from terrazzo.transforms import PRESETS, build_transform
 
 SAMPLES: Final = 12
 AUGMENTED: Final = 3
-SUSPECTS: Final = 12
+SUSPECTS: Final = 8
 """Pictures of each kind, at most."""
 
 

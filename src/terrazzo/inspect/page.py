@@ -8,6 +8,7 @@ from typing import Any, Final
 from terrazzo.datasets import SegmentationDataset
 from terrazzo.figures import LegendEntry, distinguishable, legend, render, save
 from terrazzo.inspect.gallery import (
+    SUSPECTS,
     augmented_shots,
     location_picture,
     page_labels,
@@ -15,13 +16,13 @@ from terrazzo.inspect.gallery import (
     suspect_rows,
 )
 from terrazzo.inspect.report import SEVERITIES, Finding, InspectReport
-from terrazzo.inspect.suspects import Probabilities
+from terrazzo.inspect.suspects import SUSPICIOUS, Probabilities
 
 TEMPLATES = Path(__file__).parent / "templates"
 NAME: Final = "inspect.html"
 
 SHOWN_FILES: Final = 200
-"""Files listed per finding; the JSON has them all."""
+"""Files listed per finding, and suspects without pictures; the JSON has them all."""
 
 SHOWN_SIZES: Final = 12
 SHOWN_PAIRS: Final = 40
@@ -83,6 +84,7 @@ def write_page(
         sizes=_sizes(report),
         channels=_channels(report),
         pairs=_pairs(report),
+        further=[one for one in report.suspects if one.score >= SUSPICIOUS][SUSPECTS:][:SHOWN_FILES],
         suspects=suspect_rows(report.suspects, dataset, labels, predict_probabilities),
         legend=[] if labels is None else legend(labels),
         shots=[] if dataset is None or labels is None else sample_shots(dataset, labels),
