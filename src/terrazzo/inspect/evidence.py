@@ -67,6 +67,9 @@ class Shift:
     gain: float
     """Log-likelihood per pixel gained by it, 0 or more."""
 
+    explained: float
+    """The gain as a share of what the label lacked to a perfect fit, 0..1."""
+
     rows: int
     """Pixels down."""
 
@@ -211,14 +214,15 @@ def _best_shift(log_Khw: Floats, label_hw: Ids, valid_hw: NDArray[np.bool_], cel
     inner = slice(reach, height - reach), slice(reach, width - reach)
     rows, columns = np.nonzero(valid_hw[inner])
     if not len(rows):
-        return Shift(0.0, 0, 0)
+        return Shift(0.0, 0.0, 0, 0)
     start = (label_hw[inner][rows, columns] * height + rows + reach) * width + columns + reach
 
     def fit(move: Move) -> float:
         return float(log_Khw.reshape(-1)[start + (move[0] * width + move[1])].mean())
 
     best, gain = _climb(fit, reach)
-    return Shift(gain, best[0] * cell, best[1] * cell)
+    lack = -fit((0, 0))
+    return Shift(gain, gain / lack if gain else 0.0, best[0] * cell, best[1] * cell)
 
 
 def _climb(fit: Callable[[Move], float], reach: int) -> tuple[Move, float]:

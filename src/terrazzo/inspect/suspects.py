@@ -37,8 +37,12 @@ FEW_CELLS: Final = 200
 LEAST_SPREAD: Final = {"confusion": 0.3, "objects": 0.5, "shift": 0.01, "worst": 0.1}
 """Added to each measure's quartile range, so that an even dataset does not make a mountain of nothing."""
 
-TELLING: Final = ("shift", "confusion", "objects", "worst")
-"""What explains more comes first: a moved mask lacks objects, too, and so do swapped classes."""
+TELLING: Final = ("shift", "confusion", "objects")
+"""What explains more comes first: a moved mask lacks objects, too, and so do swapped classes. The
+fourth measure says the least."""
+
+EXPLAINED: Final = 0.4
+"""A label is called moved where moving it back mends this share of its misfit; any error gains a little."""
 
 PLAIN: Final = 5.0
 """A measure that stands out by this much is reason enough by itself."""
@@ -101,7 +105,8 @@ def rank(files: Sequence[str], evidence: Sequence[Evidence], labels: LabelMap) -
         score = float(total_N[i] / (total_N[i] + HALF))
         reason = UNREMARKABLE
         if score >= SUSPICIOUS:
-            first = _most_telling({name: float(values[i]) for name, values in outstanding.items()})
+            mine_out = {name: float(values[i]) for name, values in outstanding.items()}
+            first = _most_telling(mine_out, mine.shift.explained)
             reason = _reason(first, mine, confusions[i], objects[i][1], labels)
         suspects.append(Suspect(file, round(score, 4), reason))
     return sorted(suspects, key=lambda suspect: (-suspect.score, suspect.file))
@@ -153,10 +158,13 @@ def _standing_out(values_N: NDArray[np.float64], least_spread: float) -> NDArray
     return above
 
 
-def _most_telling(outstanding: dict[str, float]) -> str:
-    """Return the first measure in TELLING that stands out plainly, or about as much as the strongest."""
+def _most_telling(outstanding: dict[str, float], explained_by_shift: float) -> str:
+    """Return the first measure of TELLING that stands out plainly or nearly most; else the least telling."""
     strongest = max(outstanding.values())
-    return next(name for name in TELLING if outstanding[name] >= min(strongest / 3, PLAIN))
+    plain = [name for name in TELLING if outstanding[name] >= min(strongest / 3, PLAIN)]
+    if "shift" in plain and explained_by_shift < EXPLAINED:
+        plain.remove("shift")
+    return plain[0] if plain else "worst"
 
 
 def _spread(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
