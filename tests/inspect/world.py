@@ -86,7 +86,7 @@ def swapped(mask: NDArray[Any], first: int, second: int) -> NDArray[Any]:
     """Return a mask in which two classes have each other's pixels."""
     table = np.arange(256, dtype=np.uint8)
     table[[first, second]] = second, first
-    return table[mask]
+    return np.asarray(table[mask])
 
 
 def erased(mask: NDArray[Any], k: int, by: int) -> NDArray[Any]:

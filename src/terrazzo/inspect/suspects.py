@@ -34,6 +34,9 @@ HALF: Final = 4.0
 FEW_CELLS: Final = 200
 """Classes of fewer cells in an image count less: their confusion varies by itself."""
 
+OBJECT: Final = 40.0
+"""Log-odds of a small object that a model is sure of, summed over its cells."""
+
 LEAST_SPREAD: Final = {"confusion": 0.3, "objects": 0.5, "shift": 0.01, "worst": 0.1}
 """Added to each measure's quartile range, so that an even dataset does not make a mountain of nothing."""
 
@@ -201,9 +204,7 @@ def _worst_objects(evidence: Sequence[Evidence]) -> list[tuple[float, int]]:
     """Return by how much each image's most unusual missing object exceeds the usual, and its class."""
     strength_NK = np.stack([one.objects.strength for one in evidence])
     median_K, spread_K = _spread(strength_NK)
-    seen = strength_NK[strength_NK > 0]
-    scale = float(np.median(seen)) if len(seen) else 1.0
-    excess_NK = (strength_NK - median_K) / (spread_K + scale)
+    excess_NK = (strength_NK - median_K) / (spread_K + OBJECT)
     return [(float(row_K.max()), int(row_K.argmax())) for row_K in excess_NK]
 
 
