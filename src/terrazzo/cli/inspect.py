@@ -1,5 +1,6 @@
 """`terrazzo inspect`: statistics of data, and everything that is wrong with them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +12,14 @@ from rich.table import Table
 from terrazzo.cli.output import INTERRUPTED, JsonOption, console, percent, progress_bar, write_json
 
 if TYPE_CHECKING:
+    from terrazzo.datasets import SegmentationDataset
     from terrazzo.inspect import Finding, InspectReport
     from terrazzo.inspect.survey import Survey
+    from terrazzo.inspect.suspects import Probabilities
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
 MOST_FILES = 3
+MOST_SUSPECTS = 5
 
 
 def inspect(
@@ -32,6 +36,11 @@ def inspect(
     fix: Annotated[
         Path | None, typer.Option(metavar="OUT", help="Also write a repaired copy or dataset YAML to OUT.")
     ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option(metavar="MODEL", help="Also rank the labels that this model contradicts."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where the model runs: auto, cpu or cuda.")] = "auto",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes [default: one per core].")] = None,
     json: JsonOption = None,
 ) -> None:
@@ -40,6 +49,8 @@ def inspect(
     Interrupted, it goes on where it was when run again with the same --out.
     """
     from terrazzo.inspect import open_source, report_of, take_survey
+    from terrazzo.inspect.page import write_page
+    from terrazzo.inspect.sound import sound_dataset
 
     to = console()
     folder = out or Path("runs") / f"inspect-{_name(data)}"
@@ -51,12 +62,39 @@ def inspect(
         to.print(f"Interrupted; what was measured is kept in {folder}: run it again to go on.")
         raise typer.Exit(INTERRUPTED) from None
     report = report_of(survey)
+    dataset = sound_dataset(survey)
+    predict = None
+    if model is not None and dataset is not None:
+        predict = _load(model, device, survey)
+        report = _with_suspects(to, report, dataset, predict, survey.source.root)
     print_report(to, report)
+    page = write_page(folder, report, dataset, predict_probabilities=predict)
+    to.print(f"Page: {page}", soft_wrap=True)
     write_json(json, report.to_json())
     if fix is not None:
         _fix(to, survey, report, fix)
     if report.count("error"):
         raise typer.Exit(1)
+
+
+def _load(model: Path, device: str, survey: "Survey") -> "Probabilities":
+    """Return the model's probabilities, if it has the classes of the data."""
+    from terrazzo.evaluate import check_labels
+    from terrazzo.predict import load
+
+    predictor = load(model, device=device)
+    check_labels(predictor.labels, survey.labels)
+    return predictor.probabilities
+
+
+def _with_suspects(
+    to: Console, report: "InspectReport", dataset: "SegmentationDataset", predict: "Probabilities", root: Path
+) -> "InspectReport":
+    from terrazzo.inspect.suspects import find_suspects
+
+    with progress_bar(to, "looking for label errors") as progress:
+        suspects = find_suspects(dataset, predict, root=root, progress=progress)
+    return replace(report, suspects=tuple(suspects))
 
 
 def print_report(to: Console, report: "InspectReport") -> None:
@@ -80,7 +118,16 @@ def print_report(to: Console, report: "InspectReport") -> None:
     for finding in report.findings:
         _print_finding(to, finding)
     counts = [(report.count(severity), severity) for severity in SEVERITIES]
+    _print_suspects(to, report)
     to.print("\n" + ", ".join(f"{count} {severity}{'s' * (count != 1)}" for count, severity in counts) + ".")
+
+
+def _print_suspects(to: Console, report: "InspectReport") -> None:
+    if not report.suspects:
+        return
+    to.print(f"\n[bold]The labels that the model contradicts most[/] (of {len(report.suspects):,})")
+    for suspect in report.suspects[:MOST_SUSPECTS]:
+        to.print(f"  {suspect.score:.2f}  {escape(suspect.file)}  {escape(suspect.reason)}", soft_wrap=True)
 
 
 def _print_finding(to: Console, finding: "Finding") -> None:

@@ -133,7 +133,7 @@ def thumbnails(survey: Survey) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         if facts.image is not None and not is_blank(facts.image.std, facts.image.dtype)
     ]
     thumbs = np.frombuffer(bytes.fromhex("".join(text for _, text in shown)), dtype=np.uint8)
-    return np.array([i for i, _ in shown], dtype=np.int64), thumbs.reshape(-1, SIDE, SIDE)
+    return np.array([i for i, _ in shown], dtype=np.int64), thumbs.reshape(len(shown), SIDE, SIDE)
 
 
 def image_hashes(survey: Survey) -> dict[int, int]:
