@@ -1,4 +1,4 @@
-"""How much longer does an inspection take than decoding the same files? Both in turn, with the same processes.
+"""How much longer does an inspection take than decoding the same files? In turn, with equal processes.
 
     python -m benchmarks.inspect_speed [--images 10000] [--size 512x1024] [--turns 3]
 
@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks import machine
 from terrazzo.core.images import read_image, read_mask
 from terrazzo.datasets.scenes import LABELS, Scenes
 from terrazzo.inspect import inspect
@@ -37,10 +36,10 @@ PAINTED = 24
 
 def make_pairs(root: Path, count: int, size: tuple[int, int]) -> int:
     """Write pairs of train and val; return the bytes of all files."""
-    (root / "classes.json").write_text(json.dumps(LABELS.to_json()))
     for split in ("train", "val"):
         for side in ("images", "masks"):
             (root / split / side).mkdir(parents=True)
+    (root / "classes.json").write_text(json.dumps(LABELS.to_json()))
     with ProcessPoolExecutor(os.cpu_count(), get_context("forkserver")) as pool:
         parts = pool.map(partial(_make_some, root, count, size), range(PAINTED))
         return sum(parts)
@@ -90,6 +89,8 @@ def inspecting_turn(root: Path, out: Path) -> float:
 
 def peak_memory(folder: Path, count: int, size: tuple[int, int]) -> int:
     """Return the peak memory, in bytes, of inspecting so many pairs."""
+    from benchmarks import machine  # imports torch, which no worker should
+
     root = folder / f"memory-{count}"
     make_pairs(root, count, size)
     with machine.PeakMemory() as memory:
@@ -99,6 +100,8 @@ def peak_memory(folder: Path, count: int, size: tuple[int, int]) -> int:
 
 def measure(folder: Path, count: int, size: tuple[int, int], turns: int) -> dict[str, Any]:
     """Return all figures."""
+    from benchmarks import machine
+
     root = folder / "pairs"
     bytes_written = make_pairs(root, count, size)
     rates: dict[str, list[float]] = {"decode": [], "inspect": []}
@@ -123,6 +126,8 @@ def measure(folder: Path, count: int, size: tuple[int, int], turns: int) -> dict
 
 def main() -> None:
     """Measure and write the result."""
+    from benchmarks import machine
+
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--size", default="512x1024")
