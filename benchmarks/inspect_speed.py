@@ -4,7 +4,8 @@
 
 Made pairs: scenes at the wanted size with sensor noise, as JPEG (quality 90) beside id PNG. A few are painted
 and the others are shifted and brightened copies, so that no two files are equal. The floor: the same files
-decoded by the same readers in as many worker processes, nothing else. The figure is the median over turns of
+decoded by the same readers in as many worker processes, nothing else; once plainly, and once with the
+allocator set as an inspection sets it. The figure is the median over turns of
 the ratio of neighbouring turns. Memory is that of all processes together, at two sizes of the data set: flat
 means that the larger one needs hardly more.
 """
@@ -28,7 +29,7 @@ from PIL import Image
 from terrazzo.core.images import read_image, read_mask
 from terrazzo.datasets.scenes import LABELS, Scenes
 from terrazzo.inspect import inspect
-from terrazzo.inspect.survey import CHUNK
+from terrazzo.inspect.survey import CHUNK, keep_memory
 
 RESULT = Path("benchmarks/results/inspect_speed.json")
 PAINTED = 24
@@ -68,13 +69,19 @@ def decode(pairs: Sequence[tuple[Path, Path]]) -> int:
     return sum(read_image(image).size + read_mask(mask).size for image, mask in pairs)
 
 
-def decoding_turn(root: Path) -> float:
-    """Decode all pairs with one process per core; return pairs/s."""
+def decoding_turn(root: Path, *, kept: bool) -> float:
+    """Decode all pairs with one process per core; return pairs/s.
+
+    Args:
+        root: the pairs.
+        kept: with the memory of an image kept for the next, as an inspection does; a plain loop does not.
+    """
     images = sorted(root.glob("*/images/*.jpg"))
     pairs = [(path, path.parent.parent / "masks" / f"{path.stem}.png") for path in images]
     chunks = [pairs[start : start + CHUNK] for start in range(0, len(pairs), CHUNK)]
     start = time.perf_counter()
-    with ProcessPoolExecutor(os.cpu_count(), get_context("forkserver")) as pool:
+    prepare = keep_memory if kept else None
+    with ProcessPoolExecutor(os.cpu_count(), get_context("forkserver"), prepare) as pool:
         sum(pool.map(decode, chunks))
     return len(pairs) / (time.perf_counter() - start)
 
@@ -104,13 +111,13 @@ def measure(folder: Path, count: int, size: tuple[int, int], turns: int) -> dict
 
     root = folder / "pairs"
     bytes_written = make_pairs(root, count, size)
-    rates: dict[str, list[float]] = {"decode": [], "inspect": []}
+    rates: dict[str, list[float]] = {"decode": [], "decode, memory kept": [], "inspect": []}
     for turn in range(turns):
-        rates["decode"].append(decoding_turn(root))
+        rates["decode"].append(decoding_turn(root, kept=False))
+        rates["decode, memory kept"].append(decoding_turn(root, kept=True))
         rates["inspect"].append(inspecting_turn(root, folder / "out"))
         print(f"turn {turn + 1}: " + ", ".join(f"{k} {v[-1]:.0f} pairs/s" for k, v in rates.items()))
-    pairs = zip(rates["decode"], rates["inspect"], strict=True)
-    extra = [of_decode / of_inspect - 1 for of_decode, of_inspect in pairs]
+    extra = {name: _extra(rates[name], rates["inspect"]) for name in ("decode", "decode, memory kept")}
     small = max(200, count // 10)
     return {
         "machine": machine.facts(),
@@ -118,10 +125,15 @@ def measure(folder: Path, count: int, size: tuple[int, int], turns: int) -> dict
         "size": list(size),
         "bytes_per_pair": round(bytes_written / count),
         "pairs_per_s": {name: round(statistics.median(values), 1) for name, values in rates.items()},
-        "extra_time_over_decoding": round(statistics.median(extra), 4),
-        "all_extra": [round(value, 4) for value in extra],
+        "extra_time_over": {name: statistics.median(values) for name, values in extra.items()},
+        "all_turns": extra,
         "peak_memory_bytes": {str(n): peak_memory(folder, n, size) for n in (small, 4 * small)},
     }
+
+
+def _extra(floor: list[float], ours: list[float]) -> list[float]:
+    """Return by which share an inspection takes longer than the floor, turn by turn."""
+    return [round(of_floor / of_ours - 1, 4) for of_floor, of_ours in zip(floor, ours, strict=True)]
 
 
 def main() -> None:

@@ -24,9 +24,11 @@ def thumbnail(image_HWC: NDArray[Any]) -> NDArray[np.uint8]:
     """
     import cv2
 
-    step = max(1, min(image_HWC.shape[:2]) // 128)  # thin out first: averaging all pixels costs more
-    thin = image_HWC[::step, ::step, :3].mean(axis=2, dtype=np.float32)
+    step = max(1, min(image_HWC.shape[:2]) // 64)  # thin out first: averaging all pixels costs more
+    thin = np.ascontiguousarray(image_HWC[::step, ::step, :3])
+    thin = thin if thin.dtype == np.uint8 else thin.astype(np.float32)
     small = cv2.resize(thin, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+    small = small.reshape(SIDE, SIDE, -1).mean(axis=2, dtype=np.float32)
     if image_HWC.dtype != np.uint8:
         low, high = float(small.min()), float(small.max())
         small = (small - low) * (255 / max(high - low, 1e-12))

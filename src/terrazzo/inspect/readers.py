@@ -116,8 +116,7 @@ def _orientation(path: Path) -> int:
     """Return the EXIF orientation that `read_image` applied; a look at the first bytes spares most files."""
     if path.suffix.lower() == ".npy":
         return 1
-    with path.open("rb") as file:
-        head = file.read(_EXIF_WITHIN)
+    head = _head(path, _EXIF_WITHIN)
     if b"Exif" not in head and b"eXIf" not in head:
         return 1
     with opened(path) as image:
@@ -126,13 +125,17 @@ def _orientation(path: Path) -> int:
 
 def _palette(path: Path) -> NDArray[np.uint8] | None:
     """Return the colours of a palette PNG, and None for anything else."""
-    with path.open("rb") as file:
-        head = file.read(26)
+    head = _head(path, 26)
     if not head.startswith(b"\x89PNG") or head[25] != _PNG_PALETTE:
         return None
     with opened(path) as image:
         palette = image.getpalette()
     return None if palette is None else np.array(palette, dtype=np.uint8).reshape(-1, 3)
+
+
+def _head(path: Path, count: int) -> bytes:
+    with path.open("rb", buffering=0) as file:
+        return file.read(count)
 
 
 def read_anything(path: Path) -> NDArray[Any]:

@@ -20,14 +20,18 @@ from terrazzo.core.errors import DataError
 from terrazzo.core.labels import LabelClass, LabelMap
 from terrazzo.inspect.facts import PairFacts
 from terrazzo.inspect.journal import Journal, Result, chunk_key
-from terrazzo.inspect.measure import Table, file_digest, measure
+from terrazzo.inspect.measure import file_digest, measure
 from terrazzo.inspect.readers import read_files, read_item
 from terrazzo.inspect.sources import Item, Source
 from terrazzo.inspect.sums import Sums
+from terrazzo.inspect.table import Table
 
-CHUNK = 16
+CHUNK = 32
 FEW = 64
 """Pairs up to which starting processes would cost more than they give."""
+
+_LARGEST_IMAGE = 1 << 28
+"""Bytes up to which the memory of an image is kept for the next one."""
 
 Progress = Callable[[int, int], None]
 
@@ -198,7 +202,25 @@ def _start_worker(source: Source, labels: LabelMap) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     cv2.setNumThreads(0)
+    keep_memory()
     _worker[:] = [Measurer(source, labels)]
+
+
+def keep_memory() -> None:
+    """Ask the C library to keep freed memory for the next image, where that is glibc; else do nothing.
+
+    By default every image's memory goes back to the system and comes anew, page by page: on a busy virtual
+    machine that took two fifths of the time of decoding.
+    """
+    import ctypes
+
+    trim_threshold, mmap_threshold = -1, -3
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(mmap_threshold, _LARGEST_IMAGE)
+    mallopt(trim_threshold, 2 * _LARGEST_IMAGE)
 
 
 def _measure_chunk(chunk: Sequence[Item]) -> Result:

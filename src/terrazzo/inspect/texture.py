@@ -23,11 +23,11 @@ BLEND_TOLERANCE = 6.0
 RIPPLE = 12
 """How far, in colour values, a ripple of compression is from a declared colour at most."""
 
-_ROWS = 96
+_ROWS = 64
 
 
 def some_rows(mask: NDArray[Any]) -> NDArray[Any]:
-    """Return up to about a hundred rows, evenly spread."""
+    """Return all rows of a small mask, of a large one from 64 to 127, evenly spread."""
     return mask[:: max(1, len(mask) // _ROWS)]
 
 

@@ -3,7 +3,7 @@
 from terrazzo.core.labels import LabelMap
 from terrazzo.inspect.doctor.usage import Usage, as_array
 from terrazzo.inspect.facts import MaskFacts
-from terrazzo.inspect.measure import Table
+from terrazzo.inspect.table import Table
 
 DAMAGE_SHARE, DAMAGE_PLACES = 0.12, 10
 """Share of mixed borders from which a mask counts as damaged, and how many there must be. Clean masks of

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from terrazzo.core.labels import LabelMap
 from terrazzo.inspect.facts import MaskFacts
-from terrazzo.inspect.measure import Table
 from terrazzo.inspect.survey import Survey
+from terrazzo.inspect.table import Table
 
 USUAL_SHARE = 0.2
 """Share of masks in which surplus ids must occur to be forgotten classes and not slips; and of masks of one

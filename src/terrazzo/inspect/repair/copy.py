@@ -240,7 +240,7 @@ def _opaque(mask: NDArray[Any], path: Path, labels: LabelMap) -> NDArray[Any]:
     with opened(path) as image:
         alpha = np.asarray(image)[..., -1]
     if mask.ndim == 3:
-        from terrazzo.inspect.measure import Table
+        from terrazzo.inspect.table import Table
 
         mask = _color_ids(mask, Table(labels))
     return np.where(alpha < 128, written_id(labels, labels.num_classes), mask)
