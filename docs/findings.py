@@ -33,7 +33,8 @@ def table() -> str:
             "|---|---|---|---|",
         ]
         rows += [
-            f"| `{name}`<br>{kind.severity} | {kind.what}. {kind.why} | {kind.advice} | {kind.repair or '–'} |"
+            f"| `{name}`<br>{kind.severity} | {kind.what}. {kind.why} "
+            f"| {kind.advice} | {kind.repair or '–'} |"
             for name, kind in kinds.items()
         ]
         parts.append("\n".join(rows))

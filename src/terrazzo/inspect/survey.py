@@ -36,7 +36,7 @@ _LARGEST_IMAGE = 1 << 28
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Survey:
     """A source and everything measured of it."""
 

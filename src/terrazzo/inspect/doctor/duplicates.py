@@ -1,6 +1,7 @@
 """The same picture twice: exactly or nearly, in one split or on both sides of a split, or with two labels."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -57,6 +58,9 @@ NEAR_BITS, NEAR_LIKENESS = 4, 0.95
 """Bits in which the hashes of near duplicates differ at most, and how alike their thumbnails are at least.
 Among scenes no two pictures are closer than 8 bits."""
 
+SIMILAR_BITS = 10
+"""Bits in which frames differ at most that are close in time."""
+
 DIFFERENT_BITS = 16
 """Bits from which two pictures are certainly not the same."""
 
@@ -94,8 +98,9 @@ def exact(survey: Survey) -> list[Finding]:
 
 def near(survey: Survey) -> list[Finding]:
     """Find images that look the same but are not equal, by hash and thumbnail."""
-    places, thumbs = thumbnails(survey)
-    pairs = near_pairs(perceptual_hashes(thumbs), NEAR_BITS)[:_MOST_PAIRS]
+    places, thumbs, hashes = looks(survey)
+    pairs = similar_pairs(survey)
+    pairs = pairs[np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]]) <= NEAR_BITS][:_MOST_PAIRS]
     if not len(pairs):
         return []
     pairs = pairs[likeness(thumbs[pairs[:, 0]], thumbs[pairs[:, 1]]) >= NEAR_LIKENESS]
@@ -125,21 +130,29 @@ def repeated_masks(survey: Survey) -> list[Finding]:
     return [finding(KINDS, "repeated-mask", files, found)] if files else []
 
 
-def thumbnails(survey: Survey) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """Return the places of the images that show something, and their thumbnails (N, 16, 16)."""
+@lru_cache(maxsize=1)
+def looks(survey: Survey) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint64]]:
+    """Return the places of the images that show something, their thumbnails (N, 16, 16) and hashes."""
     shown = [
         (i, facts.image.thumb)
         for i, facts in enumerate(survey.facts)
         if facts.image is not None and not is_blank(facts.image.std, facts.image.dtype)
     ]
-    thumbs = np.frombuffer(bytes.fromhex("".join(text for _, text in shown)), dtype=np.uint8)
-    return np.array([i for i, _ in shown], dtype=np.int64), thumbs.reshape(len(shown), SIDE, SIDE)
+    digits = bytes.fromhex("".join(text for _, text in shown))
+    thumbs = np.frombuffer(digits, dtype=np.uint8).reshape(len(shown), SIDE, SIDE)
+    return np.array([i for i, _ in shown], dtype=np.int64), thumbs, perceptual_hashes(thumbs)
+
+
+@lru_cache(maxsize=1)
+def similar_pairs(survey: Survey) -> NDArray[np.int64]:
+    """Return (P, 2): which of `looks` are alike enough to be frames of one scene."""
+    return near_pairs(looks(survey)[2], SIMILAR_BITS)
 
 
 def image_hashes(survey: Survey) -> dict[int, int]:
     """Return the perceptual hash of each image that shows something, by its place."""
-    places, thumbs = thumbnails(survey)
-    return dict(zip(places.tolist(), perceptual_hashes(thumbs).tolist(), strict=True))
+    places, _, hashes = looks(survey)
+    return dict(zip(places.tolist(), hashes.tolist(), strict=True))
 
 
 def bits(one: int, other: int) -> int:

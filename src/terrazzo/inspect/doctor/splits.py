@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from terrazzo.inspect.doctor.duplicates import NEAR_BITS, thumbnails
-from terrazzo.inspect.hashes import likeness, near_pairs, perceptual_hashes
+from terrazzo.inspect.doctor.duplicates import NEAR_BITS, looks, similar_pairs
+from terrazzo.inspect.hashes import likeness
 from terrazzo.inspect.kinds import Kind, finding, number, some
 from terrazzo.inspect.report import Finding
 from terrazzo.inspect.sources import HEAP
@@ -44,8 +44,8 @@ KINDS = {
     ),
 }
 
-SIMILAR_BITS, SIMILAR_LIKENESS = 10, 0.9
-"""Bits and likeness of frames that are close in time but not near duplicates."""
+SIMILAR_LIKENESS = 0.9
+"""How alike the thumbnails of frames are that are close in time."""
 
 FEW_SIMILAR = 3
 TINY_IMAGES, TINY_SHARE = 5, 0.005
@@ -77,10 +77,9 @@ def similar_frames(survey: Survey) -> list[Finding]:
     items = survey.source.items
     if any(item.group is not None for item in items) or len({item.split for item in items}) < 2:
         return []
-    places, thumbs = thumbnails(survey)
-    hashes = perceptual_hashes(thumbs)
+    places, thumbs, hashes = looks(survey)
     cases = []
-    for i, j in near_pairs(hashes, SIMILAR_BITS).tolist():
+    for i, j in similar_pairs(survey).tolist():
         one, other = items[places[i]], items[places[j]]
         far = (int(hashes[i]) ^ int(hashes[j])).bit_count() > NEAR_BITS
         if one.split != other.split and far and _alike(thumbs, i, j):
@@ -134,7 +133,7 @@ def ungrouped(survey: Survey) -> list[Finding]:
 
 def steadiness(survey: Survey, split: str) -> float:
     """Return the share of neighbouring files of a split, by name, that look alike."""
-    places, thumbs = thumbnails(survey)
+    places, thumbs, _ = looks(survey)
     own = thumbs[[survey.source.items[place].split == split for place in places]]
     if len(own) < TINY_IMAGES:
         return 0.0
