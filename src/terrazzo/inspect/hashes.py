@@ -44,6 +44,8 @@ def perceptual_hashes(thumbs_NHW: NDArray[np.uint8]) -> NDArray[np.uint64]:
     Returns:
         (N,) 64 bits each; bit i is 1 where frequency i is above the median of the 64.
     """
+    if not len(thumbs_NHW):
+        return np.zeros(0, np.uint64)
     basis = _cosines()
     spectrum_NFF = basis @ thumbs_NHW.astype(np.float64) @ basis.T
     low_NF = spectrum_NFF.reshape(len(thumbs_NHW), -1)
