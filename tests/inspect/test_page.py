@@ -98,7 +98,7 @@ def test_page__shows_the_shares_of_every_class(tmp_path: Path) -> None:
     shown = rows[start + 1 : start + 5]
     assert [row[0] for row in shown] == [f"{k}{name}" for k, name in enumerate(NAMES)]
     assert [row[1] for row in shown] == ["53.33", "40.00", "6.67", "0.00"]
-    assert [row[3] for row in shown] == ["100.0", "100.0", "100.0", "0.0"]
+    assert [row[3] for row in shown] == ["100.0", "100.0", "50.0", "0.0"]
 
 
 def test_page__void_is_counted_by_itself(tmp_path: Path) -> None:
@@ -107,7 +107,8 @@ def test_page__void_is_counted_by_itself(tmp_path: Path) -> None:
 
 def test_page__shows_cooccurrence_sizes_weights_and_advice(tmp_path: Path) -> None:
     page = written(tmp_path)
-    assert ["0sky", "100", "100", "100", "0"] in page.rows
+    assert ["0sky", "100", "100", "50", "0"] in page.rows
+    assert ["2car", "100", "100", "100", "0"] in page.rows
     assert ["3sign", "–", "–", "–", "–"] in page.rows
     assert ["96 × 128", "", "29"] in page.rows
     assert ["2car", "9.25"] in page.rows
