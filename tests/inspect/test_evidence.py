@@ -74,6 +74,21 @@ def test_gather__void_is_void() -> None:
     assert 0 not in gathered(np.where(mask == 0, 255, mask).astype(np.uint8)).labelled
 
 
+def test_gather__void_parts_of_an_object_do_not_miss_it() -> None:
+    gone, half = erased(scene(0), 2, 1), scene(0)
+    rows = np.nonzero(half == 2)[0]
+    middle = (rows.min() + rows.max() + 1) // 2
+    lower = (half == 2) & (np.arange(96)[:, None] >= middle)
+    whole, part = (gathered(np.where(hide, 255, gone).astype(np.uint8)) for hide in (lower & False, lower))
+    assert part.objects.strength[2] == pytest.approx(whole.objects.strength[2] / 2, rel=0.15)
+
+
+def test_gather__an_object_that_is_half_labelled_is_not_missing() -> None:
+    half = scene(0)
+    half[(half == 2) & (np.arange(128) % 16 < 8)] = 1
+    assert gathered(half).objects.strength[2] == 0
+
+
 def test_gather__all_void_says_nothing() -> None:
     assert gather_evidence(probabilities(), np.full((96, 128), 255, np.uint8)) is None
 

@@ -6,9 +6,10 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from terrazzo.core import DataError, RequestError
+from terrazzo.core import DataError, LabelMap, RequestError
 from terrazzo.datasets import open_dataset
-from terrazzo.inspect.suspects import SUSPICIOUS, UNREMARKABLE, find_suspects, mask_names
+from terrazzo.inspect.evidence import Evidence, Objects, Shift
+from terrazzo.inspect.suspects import SUSPICIOUS, UNREMARKABLE, find_suspects, mask_names, rank
 from tests.inspect.world import World, erased, nearly_right, scene, swapped
 
 WRONG = {
@@ -58,6 +59,29 @@ def test_find_suspects__what_every_image_has_is_no_error() -> None:
 
     assert max(s.score for s in find_suspects(World(), blind)) < SUSPICIOUS
     assert find_suspects(World(wrong={3: WRONG[3]}), blind)[0].file == "scene_03"
+
+
+def test_rank__what_is_usual_for_a_class_is_no_error() -> None:
+    """Two images of twelve hold a class that the model always takes for another."""
+
+    def one(labelled: list[int], confusion: list[list[float]]) -> Evidence:
+        return Evidence(
+            labelled=np.array(labelled),
+            cells=np.full(len(labelled), 5000),
+            confusion=np.array(confusion, dtype=np.float32),
+            objects=Objects(np.zeros(2, np.float32), np.zeros((2, 4), np.float32)),
+            shift=Shift(0.0, 0.0, 0, 0),
+            worst=0.0,
+        )
+
+    labels = LabelMap.of({"a": (0, 0, 0), "b": (9, 9, 9)})
+    plain, hard = one([0], [[0.95, 0.05]]), one([0, 1], [[0.95, 0.05], [0.9, 0.1]])
+    files = [f"{i:02d}" for i in range(12)]
+    assert {s.score for s in rank(files, [hard] * 2 + [plain] * 10, labels)} == {0.0}
+    odd = one([0], [[0.4, 0.6]])
+    first, second, *_ = rank(files, [hard] * 2 + [plain] * 9 + [odd], labels)
+    assert (first.file, first.reason) == ("11", "The model takes 60 % of what is labelled a for b.")
+    assert second.score == 0
 
 
 def test_find_suspects__is_the_same_on_a_coarser_grid() -> None:

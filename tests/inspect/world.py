@@ -111,7 +111,7 @@ def report(
 ) -> InspectReport:
     """Return a report whose figures can be told apart: the last class has no pixel."""
     classes = len(names)
-    pixels = [4000, 3000, 500, 0][:classes]
+    pixels, images = [4000, 3000, 500, 0][:classes], [30, 30, 15, 0][:classes]
     grid = np.zeros((classes, 24, 32))
     grid[0, :8] = 1 / 256
     grid[1, 20:] = 1 / 128
@@ -122,12 +122,12 @@ def report(
         splits={"train": SplitFacts(20, 3), "val": SplitFacts(10, None)},
         sizes=(SizeFacts(96, 128, 29), SizeFacts(128, 96, 1)),
         classes=tuple(
-            ClassFacts(name, color, count, 30 if count else 0)
-            for name, color, count in zip(names, COLORS, pixels, strict=True)
+            ClassFacts(name, color, count, seen)
+            for name, color, count, seen in zip(names, COLORS, pixels, images, strict=True)
         ),
         void_pixels=500,
         channels=ChannelFacts(tuple(100.0 + i for i in range(channels)), (20.0,) * channels),
-        cooccurrence=tuple(tuple(30 if a and b else 0 for b in pixels) for a in pixels),
+        cooccurrence=tuple(tuple(min(a, b) for b in images) for a in images),
         location=tuple(tuple(tuple(row) for row in part) for part in grid.tolist()),
         class_weights={"inverse_log": (1.5, 2.5, 9.25, 50.0)[:classes]},
         recommendation=Recommendation((96, 128), 16, "It fits."),
