@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from terrazzo.figures import fit_mask, fit_photo, mask_uri, photo_uri
+from terrazzo.figures import fit_mask, fit_photo, heat_uri, layer_uri, mask_uri, photo_uri
 
 
 def opened(uri: str, kind: str) -> Image.Image:
@@ -48,3 +48,18 @@ def test_photo_uri__is_close_and_keeps_thin_strong_lines() -> None:
     back = np.array(opened(photo_uri(picture), "jpeg")).astype(int)
     assert np.abs(back - picture).mean() < 4
     assert np.abs(back[:, 30] - picture[:, 30]).max() < 60
+
+
+def test_layer_uri__is_clear_where_not_shown_and_exact_elsewhere() -> None:
+    picture = np.random.default_rng(0).integers(1, 256, (20, 30, 3), dtype=np.uint8)
+    shown = np.arange(600).reshape(20, 30) % 3 > 0
+    back = np.array(opened(layer_uri(picture, shown), "png"))
+    assert np.array_equal(back[..., 3], np.where(shown, 255, 0))
+    assert np.array_equal(back[shown][:, :3], picture[shown])
+    assert not back[~shown].any()
+
+
+def test_heat_uri__is_clear_at_0_and_full_at_the_largest() -> None:
+    back = np.array(opened(heat_uri(np.array([[0.0, 0.25], [1.0, 0.0]])), "png"))
+    assert back[..., 3].tolist() == [[0, 128], [255, 0]]
+    assert not np.array(opened(heat_uri(np.zeros((2, 2))), "png"))[..., 3].any()

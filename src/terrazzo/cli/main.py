@@ -16,6 +16,7 @@ from terrazzo.cli.demo import demo
 from terrazzo.cli.evaluate import evaluate
 from terrazzo.cli.find_lr import find_lr
 from terrazzo.cli.import_model import import_model
+from terrazzo.cli.inspect import inspect
 from terrazzo.cli.models import models
 from terrazzo.cli.output import INTERRUPTED
 from terrazzo.cli.predict import predict
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for verb in (demo, train, evaluate, predict, models, datasets):
+for verb in (demo, inspect, train, evaluate, predict, models, datasets):
     app.command()(verb)
 app.command("import")(import_model)  # a verb that Python keeps for itself
 app.command("find-lr")(find_lr)

@@ -72,7 +72,7 @@ def read_image(path: str | Path | Encoded, *, at_least: tuple[int, int] | None =
             "Save the page you mean, or all of them as one .npy array (H, W, C)."
         )
     pixels = layers[0] if len(layers) == 1 else np.concatenate(layers, axis=2)
-    return _checked(np.require(_upright(pixels, turn), requirements=("C", "W")), path)
+    return _checked(np.require(upright(pixels, turn), requirements=("C", "W")), path)
 
 
 def image_size(path: str | Path | Encoded) -> tuple[int, int]:
@@ -174,10 +174,10 @@ def _read_16_bit_color(path: Path | Encoded, *, grey: bool) -> NDArray[np.uint16
     return np.asarray(pixels[..., :1] if grey else pixels[..., 2::-1], dtype=np.uint16)
 
 
-def _upright(pixels: NDArray[Any], turn: int) -> NDArray[Any]:
-    """Undo the camera's rotation; `turn` is the EXIF orientation 1..8."""
+def upright(pixels: NDArray[Any], turn: int) -> NDArray[Any]:
+    """Undo the camera's rotation of (H, W) or (H, W, C); `turn` is the EXIF orientation 1..8."""
     if turn >= 5:
-        pixels = pixels.transpose(1, 0, 2)
+        pixels = pixels.swapaxes(0, 1)
     if turn in {3, 4, 7, 8}:
         pixels = pixels[::-1]
     if turn in {2, 3, 6, 7}:

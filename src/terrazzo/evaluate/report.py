@@ -1,17 +1,14 @@
 """The report: one HTML file that shows what a score means, and opens from a disk without network."""
 
-import contextlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from terrazzo.core import TerrazzoError
 from terrazzo.datasets import SegmentationDataset
 from terrazzo.evaluate.evaluation import Evaluation
 from terrazzo.evaluate.examples import Example, choose, make_example
 from terrazzo.evaluate.run import Predict
-from terrazzo.figures import class_bars, confusion_heat_map, legend, render, training_curves
+from terrazzo.figures import class_bars, confusion_heat_map, legend, render, save, training_curves
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -57,7 +54,7 @@ def write_report(
         curves=training_curves(history or ()),
         model_facts=dict(model_facts or {}),
     )
-    return _write(Path(path), page)
+    return save(Path(path), page)
 
 
 def _bars(evaluation: Evaluation) -> str:
@@ -77,20 +74,3 @@ def _examples(
         return make_example(evaluation, index, sample, predict(sample["image"]), dataset.labels)
 
     return {kind: [drawn(index) for index in indices] for kind, indices in choose(evaluation).items()}
-
-
-def _write(path: Path, page: str) -> Path:
-    """Write beside the target and rename, so that no half page is ever seen."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise TerrazzoError(
-            f"The report cannot be written to {path}: {error.strerror}. "
-            "Choose a folder that can be written and has space."
-        ) from error
-    return path

@@ -5,9 +5,18 @@ Nothing here computes a score; matplotlib, Pillow and jinja2 are imported by the
 
 from terrazzo.figures.architecture import draw_architecture
 from terrazzo.figures.charts import class_bars, confusion_heat_map, training_curves
-from terrazzo.figures.embed import fit_mask, fit_photo, mask_uri, photo_uri
-from terrazzo.figures.page import render
-from terrazzo.figures.pictures import LegendEntry, as_rgb, error_map, legend, number_regions, overlay
+from terrazzo.figures.embed import fit_mask, fit_photo, heat_uri, layer_uri, mask_uri, photo_uri
+from terrazzo.figures.page import render, save
+from terrazzo.figures.palette import distinguishable
+from terrazzo.figures.pictures import (
+    LegendEntry,
+    as_rgb,
+    error_map,
+    legend,
+    mark_borders,
+    number_regions,
+    overlay,
+)
 from terrazzo.figures.sweep import sweep_chart
 
 __all__ = [
@@ -15,16 +24,21 @@ __all__ = [
     "as_rgb",
     "class_bars",
     "confusion_heat_map",
+    "distinguishable",
     "draw_architecture",
     "error_map",
     "fit_mask",
     "fit_photo",
+    "heat_uri",
+    "layer_uri",
     "legend",
+    "mark_borders",
     "mask_uri",
     "number_regions",
     "overlay",
     "photo_uri",
     "render",
+    "save",
     "sweep_chart",
     "training_curves",
 ]

@@ -17,6 +17,9 @@ MAX_SIDE: Final = 640
 MIN_SIDE: Final = 480
 """Smaller ones are repeated a whole number of times to reach about this, so that numbers fit in."""
 
+HEAT: Final = (0x2A, 0x7F, 0xD0)
+"""The blue of `heat_uri`, RGB: plain on white and on black."""
+
 
 def fit_photo(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Bring RGB (H, W, 3) to a size fit for a page: reduced by area, enlarged smoothly."""
@@ -47,6 +50,26 @@ def mask_uri(picture: NDArray[np.uint8]) -> str:
 
     flat = Image.fromarray(picture).quantize(256, dither=Image.Dither.NONE)
     return _uri(flat, "png", optimize=True)
+
+
+def layer_uri(picture: NDArray[np.uint8], shown_HW: NDArray[np.bool_]) -> str:
+    """Encode RGB (H, W, 3) as a PNG data URI to lay over another picture; clear where not shown."""
+    from PIL import Image
+
+    alpha_HW1 = np.where(shown_HW, np.uint8(255), np.uint8(0))[..., None]
+    return _uri(
+        Image.fromarray(np.concatenate([picture * (alpha_HW1 > 0), alpha_HW1], axis=2)), "png", optimize=True
+    )
+
+
+def heat_uri(values_HW: NDArray[Any]) -> str:
+    """Encode values of 0 or more as a PNG data URI of one blue, clear at 0 and full at the largest."""
+    from PIL import Image
+
+    largest = float(np.max(values_HW, initial=0))
+    alpha_HW1 = np.round(255 * np.sqrt(np.asarray(values_HW) / (largest or 1.0)))[..., None].astype(np.uint8)
+    blue_HW3 = np.broadcast_to(np.array(HEAT, dtype=np.uint8), (*np.shape(values_HW), 3))
+    return _uri(Image.fromarray(np.concatenate([blue_HW3, alpha_HW1], axis=2)), "png", optimize=True)
 
 
 def _fitted(height: int, width: int) -> tuple[int, int]:

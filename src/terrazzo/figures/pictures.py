@@ -102,7 +102,12 @@ def overlay(image: NDArray[Any], ids: NDArray[Any], labels: LabelMap, alpha: flo
         (1 - alpha) * picture + alpha * labels.colorize(ids).astype(np.float64),
     )
     # Darkened borders tell neighbouring regions apart where their colours do not.
-    return np.where(_borders(ids)[..., None], 0.35 * mixed, mixed).round().astype(np.uint8)
+    return mark_borders(mixed, ids)
+
+
+def mark_borders(picture: NDArray[Any], ids: NDArray[Any]) -> Picture:
+    """Darken the borders between classes (H, W) in a picture (H, W, 3) of 0..255."""
+    return np.where(_borders(ids)[..., None], 0.35 * picture, picture).round().astype(np.uint8)
 
 
 def error_map(
