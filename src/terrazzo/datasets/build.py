@@ -148,18 +148,36 @@ def open_dataset(source: str | Path, *, split: str, **options: Any) -> Segmentat
         RequestError: it is none of these, or an option is unknown.
         DataError: the data are not what they should be.
     """
+    kind, given = parse_source(source)
+    try:
+        return build_dataset(kind, split=split, **(given | options))
+    except RequestError as error:
+        if _is_yaml(source):
+            raise ConfigError(f"{source}: {error}") from error
+        raise
+
+
+def parse_source(source: str | Path) -> tuple[str, dict[str, Any]]:
+    """Return the kind of what a person names as data, and its root and options; nothing is opened.
+
+    Args:
+        source: as of `open_dataset`.
+
+    Raises:
+        RequestError: it is nothing that `open_dataset` opens.
+    """
     text = str(source)
     kind, colon, rest = text.partition(":")
-    if isinstance(source, str) and kind in DATASETS:
-        return build_dataset(kind, root=rest if colon and rest else None, split=split, **options)
     path = Path(source)
-    if path.suffix.lower() in {".yaml", ".yml"}:
-        return _open_yaml(path, split, options)
+    if isinstance(source, str) and kind in DATASETS:
+        return kind, {"root": rest} if colon and rest else {}
+    if _is_yaml(source):
+        return _parse_yaml(path)
     if path.suffix.lower() in SUFFIXES:
-        return build_dataset("manifest", root=path, split=split, **options)
+        return "manifest", {"root": path}
     if path.is_dir():
         saved = any((path / name).is_file() for name in ("dataset_dict.json", "state.json"))
-        return build_dataset("huggingface" if saved else "folder", root=path, split=split, **options)
+        return "huggingface" if saved else "folder", {"root": path}
     if colon and not path.exists():
         raise unknown_name("dataset kind", kind, DATASETS)
     raise RequestError(
@@ -168,13 +186,19 @@ def open_dataset(source: str | Path, *, split: str, **options: Any) -> Segmentat
     )
 
 
-def _open_yaml(path: Path, split: str, options: dict[str, Any]) -> SegmentationDataset:
+def _is_yaml(source: str | Path) -> bool:
+    if isinstance(source, str) and source.partition(":")[0] in DATASETS:
+        return False
+    return Path(source).suffix.lower() in {".yaml", ".yml"}
+
+
+def _parse_yaml(path: Path) -> tuple[str, dict[str, Any]]:
     from terrazzo.core.config import read_yaml
 
     data = read_yaml(path)
     kind = data.pop("kind", "folder")
-    if not isinstance(kind, str):
-        raise ConfigError(f"{path}: kind is {kind!r}; expected one of {', '.join(DATASETS)}.")
+    if not isinstance(kind, str) or kind not in DATASETS:
+        raise ConfigError(f"{path}: kind is {kind!r}; {did_you_mean(str(kind), DATASETS)}")
     if "split" in data:
         raise ConfigError(f"{path}: split is chosen when the data are opened, not here; remove the key.")
     for key in ("root", "classes"):
@@ -182,10 +206,7 @@ def _open_yaml(path: Path, split: str, options: dict[str, Any]) -> SegmentationD
             data[key] = path.parent / data[key]
     if kind == "concat" and isinstance(data.get("sources"), list):
         data["sources"] = [_beside(source, path.parent) for source in data["sources"]]
-    try:
-        return build_dataset(kind, split=split, **(data | options))
-    except RequestError as error:
-        raise ConfigError(f"{path}: {error}") from error
+    return kind, data
 
 
 def _beside(source: Any, folder: Path) -> Any:

@@ -16,7 +16,16 @@ from terrazzo.inspect.doctor.names import pair_names
 from terrazzo.inspect.kinds import Trouble
 from terrazzo.inspect.sources import HEAP, Item, Source
 
-FOLDER_OPTIONS = ("classes", "fractions", "seed", "group_pattern", "mask_suffix", "cache", "num_classes")
+FOLDER_OPTIONS = (
+    "classes",
+    "fractions",
+    "seed",
+    "group_pattern",
+    "mask_suffix",
+    "cache",
+    "resize",
+    "num_classes",
+)
 
 
 @dataclass(frozen=True)
@@ -52,8 +61,28 @@ def list_camvid(name: str, root: Path) -> Source:
     Raises:
         RequestError: there is no CamVid.
     """
+    root = _inner(root)
+    shelves = _camvid_shelves(root)
+    if not shelves:
+        raise RequestError(
+            f"{root}: no CamVid here. Expected train/images and train/masks, or train/ and trainannot/."
+        )
+    pairs, troubles = _paired(root, shelves, "")
+    items = _as_items(pairs, sequence_of)
+    return Source(name, root, "camvid", items, CAMVID_LABELS, tuple(troubles), "sub-folders")
+
+
+def is_tutorial(root: Path) -> bool:
+    """Say whether a folder has CamVid as `list_camvid` lists it, and not the original release."""
+    return bool(_camvid_shelves(_inner(root)))
+
+
+def _inner(root: Path) -> Path:
     inner = root / "CamVid"
-    root = inner if inner.is_dir() and not (root / "train").is_dir() else root
+    return inner if inner.is_dir() and not (root / "train").is_dir() else root
+
+
+def _camvid_shelves(root: Path) -> list[Shelf]:
     shelves = []
     for split in SPLITS:
         listed = root / f"{split}.txt"
@@ -62,13 +91,7 @@ def list_camvid(name: str, root: Path) -> Source:
         elif (root / f"{split}annot").is_dir():
             file = listed if listed.is_file() else None
             shelves.append(Shelf(split, root / split, root / f"{split}annot", file))
-    if not shelves:
-        raise RequestError(
-            f"{root}: no CamVid here. Expected train/images and train/masks, or train/ and trainannot/."
-        )
-    pairs, troubles = _paired(root, shelves, "")
-    items = _as_items(pairs, sequence_of)
-    return Source(name, root, "camvid", items, CAMVID_LABELS, tuple(troubles), "sub-folders")
+    return shelves
 
 
 def _shelves(root: Path) -> tuple[list[Shelf], str]:

@@ -1,19 +1,19 @@
 """From what a person names as data to a list of pairs, whatever is wrong with them.
 
 The constructors in `datasets` refuse a folder with a single wrong pair, rightly. A doctor must see all of it:
-so `folder` and `camvid` data are listed here from their files. Every other kind is opened by its own class
-and read item by item; where that class refuses, its sentence is a finding.
+so `folder` data, and `camvid` data as the SegNet tutorial has them, are listed here from their files. Every
+other kind is opened by its own class and read item by item; where that class refuses, its sentence is a finding.
 """
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from terrazzo.core.errors import ConfigError, DataError, RequestError
+from terrazzo.core.errors import DataError, RequestError
 from terrazzo.core.labels import LabelMap
-from terrazzo.datasets import DATASETS, SegmentationDataset, build_dataset
+from terrazzo.datasets import SegmentationDataset, build_dataset
 from terrazzo.datasets.base import check_split, wanted_splits
-from terrazzo.datasets.build import open_dataset
+from terrazzo.datasets.build import parse_source
 from terrazzo.inspect.kinds import Trouble
 
 HEAP = "all"
@@ -69,50 +69,25 @@ def open_source(data: str | Path, split: str = "all") -> Source:
     """List the pairs of data, named as for every verb.
 
     Args:
-        data: `kind:path`, a folder, a dataset YAML, or a kind without a folder (`scenes`).
+        data: what `open_dataset` opens.
         split: train, val, test or all.
 
     Raises:
-        RequestError: it is none of these, or an unknown split or option.
+        RequestError: it is nothing such, volumes, or an unknown split or option.
     """
-    from terrazzo.inspect.listing import list_camvid, list_folder
+    from terrazzo.inspect.listing import is_tutorial, list_camvid, list_folder
 
     check_split(split)
-    kind, root, options = _parsed(data)
-    if kind == "camvid" and root is not None:
+    kind, options = parse_source(data)
+    given = options.pop("root", None)
+    root = None if given is None else Path(given)
+    if kind == "camvid" and root is not None and not options and is_tutorial(root):
         source = list_camvid(str(data), root)
     elif kind == "folder" and root is not None:
         source = list_folder(str(data), root, options)
     else:
         return _opened(str(data), kind, root, options, split)
     return _only(source, split)
-
-
-def _parsed(data: str | Path) -> tuple[str, Path | None, dict[str, Any]]:
-    """Return kind, root and options."""
-    kind, colon, rest = str(data).partition(":")
-    if isinstance(data, str) and kind in DATASETS:
-        return kind, Path(rest) if colon and rest else None, {}
-    path = Path(data)
-    if path.suffix.lower() in {".yaml", ".yml"}:
-        return _from_yaml(path)
-    if path.is_dir():
-        return "folder", path, {}
-    open_dataset(data, split="train")  # raises the sentence that every verb has for this
-    raise RequestError(f"No data at {str(data)!r}. Check the path.")
-
-
-def _from_yaml(path: Path) -> tuple[str, Path | None, dict[str, Any]]:
-    from terrazzo.core.config import read_yaml
-
-    options = read_yaml(path)
-    kind = options.pop("kind", "folder")
-    if kind not in DATASETS:
-        raise ConfigError(f"{path}: kind is {kind!r}; expected one of {', '.join(DATASETS)}.")
-    root = options.pop("root", None)
-    if isinstance(options.get("classes"), str):
-        options["classes"] = path.parent / options["classes"]
-    return kind, None if root is None else path.parent / root, options
 
 
 def _only(source: Source, split: str) -> Source:
@@ -140,6 +115,7 @@ def _opened(name: str, kind: str, root: Path | None, options: dict[str, Any], sp
             datasets[part] = build_dataset(kind, root=root, split=part, **options)
         except DataError as error:
             refusals[part] = str(error)
+    _refuse_volumes(name, datasets)
     if datasets:  # a split that is simply not there is no mistake
         refusals = {part: text for part, text in refusals.items() if "is empty" not in text}
     items = tuple(item for part, dataset in datasets.items() for item in _items(part, dataset, root))
@@ -148,12 +124,21 @@ def _opened(name: str, kind: str, root: Path | None, options: dict[str, Any], sp
     return Source(name, root or Path(), kind, items, labels, troubles, "dataset", datasets, options)
 
 
+def _refuse_volumes(name: str, datasets: dict[str, SegmentationDataset]) -> None:
+    if any(dataset.sides == 3 for dataset in datasets.values()):
+        raise RequestError(
+            f"{name} has volumes; expected images, which inspection is made for. Cut the volumes into slices "
+            "(an image and a mask of each) to inspect those."
+        )
+
+
 def _items(split: str, dataset: SegmentationDataset, root: Path | None) -> list[Item]:
     pairs = getattr(dataset, "pairs", None)
+    folder = root.parent if root is not None and root.is_file() else root
     items = []
     for index, name in enumerate(dataset.ids):
         image, mask = (name, name) if pairs is None else (str(pairs[index].image), str(pairs[index].mask))
-        shown = [_relative(path, root) for path in (image, mask)]
+        shown = [_relative(path, folder) for path in (image, mask)]
         items.append(Item(split, name, shown[0], shown[1], dataset.groups[index], index))
     return items
 

@@ -133,7 +133,7 @@ def flip(image: Pixels, mask: Pixels) -> tuple[Pixels, Pixels]:
     def mirror(part: Pixels) -> Pixels:
         return np.asarray(cv2.flip(part, 1))
 
-    return _by_channels(image, mirror), mirror(mask)
+    return by_channels(image, mirror), mirror(mask)
 
 
 def rotate(image: Pixels, mask: Pixels, degrees: float, void: int) -> tuple[Pixels, Pixels]:

@@ -203,7 +203,7 @@ def _refuse_operations(operations: Sequence[Mapping[str, Any]]) -> None:
     if operations:
         kinds = ", ".join(str(operation.get("kind")) for operation in operations)
         raise RequestError(
-            f"transforms.operations lists {kinds}, but operations are for images, and these data are volumes; "
+            f"transforms.operations lists {kinds}, but operations are for images and these data are volumes; "
             "expected none. Choose a preset and its options instead."
         )
 
