@@ -1,5 +1,6 @@
 """Where pixels go: image and mask stay together, and no label is invented."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -174,3 +175,14 @@ def test_flip__any_channels_and_dtype(channels: int, dtype: str) -> None:
     np.testing.assert_array_equal(out[0], image[:, ::-1])
     np.testing.assert_array_equal(out[1], mask[:, ::-1])
     assert (out[0].dtype, out[1].dtype) == (image.dtype, mask.dtype)
+
+
+@pytest.mark.parametrize("size", [(60, 70), (51, 55), (35, 40), (20, 60)])
+def test_resize_image__shrinking_is_near_the_average_over_areas(size: tuple[int, int]) -> None:
+    rows, columns = np.mgrid[:100, :100]
+    grain = np.random.default_rng(0).normal(0, 8, (100, 100))
+    image = np.clip(127 + 80 * np.sin(rows / 7) * np.cos(columns / 5) + grain, 0, 255).astype(np.uint8)
+    average = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA).astype(float)
+    out = resize_image(image[..., None], size)[..., 0]
+    plain = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR).astype(float)
+    assert np.mean((out - average) ** 2) < min(6.0, 0.5 * np.mean((plain - average) ** 2) + 1e-9)

@@ -34,6 +34,7 @@ from terrazzo.core.image_files import (
     shrink_on_load,
 )
 from terrazzo.core.mask_files import mask_size, read_mask
+from terrazzo.core.quick_decode import quick_pixels
 
 __all__ = ["IMAGE_SUFFIXES", "Encoded", "image_size", "mask_size", "read_image", "read_mask", "write_png"]
 
@@ -137,6 +138,9 @@ def _read_page(image: Image.Image, page: int, path: Path | Encoded) -> NDArray[A
             f"{path}: {count} values per pixel in one TIFF page, of which not all can be read. "
             "Save the array as .npy (H, W, C), or each channel as a page."
         )
+    quick = quick_pixels(image, path)
+    if quick is not None:
+        return quick
     stored, mode = raw_mode(image), image.mode
     image.load()
     if ";16" in stored and not mode.startswith("I"):

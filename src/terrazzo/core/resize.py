@@ -68,10 +68,16 @@ def _resize_image(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     if (height, width) == size:
         return image
     shrinks = size[0] * size[1] < 0.5625 * height * width
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    layers = [
-        cv2.resize(np.ascontiguousarray(image[..., c : c + 4]), size[::-1], interpolation=method)
-        for c in range(0, channels, 4)  # OpenCV resizes four channels at most
-    ]
-    layers = [layer.reshape(*size, -1) for layer in layers]
+    # Averaging 2 x 2 pixels of twice the size is twice as fast as averaging over fractions of pixels.
+    steps = [(size, cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)]
+    if shrinks and height < 2 * size[0] and width < 2 * size[1]:
+        steps.insert(0, ((2 * size[0], 2 * size[1]), cv2.INTER_LINEAR))
+    layers = [image[..., c : c + 4] for c in range(0, channels, 4)]  # OpenCV takes four channels at most
+    for (rows, columns), method in steps:
+        layers = [
+            cv2.resize(np.ascontiguousarray(layer), (columns, rows), interpolation=method).reshape(
+                rows, columns, -1
+            )
+            for layer in layers
+        ]
     return layers[0] if len(layers) == 1 else np.concatenate(layers, axis=2)

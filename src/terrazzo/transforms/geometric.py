@@ -107,8 +107,12 @@ def resize_image(image: Pixels, size: tuple[int, int]) -> Pixels:
         return image.copy()
     shrinks = size[0] * size[1] < 0.5625 * height * width
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    # Averaging 2 x 2 pixels of twice the size is twice as fast as averaging over fractions of pixels.
+    twice = (2 * size[1], 2 * size[0])
+    detour = shrinks and width < twice[0] and height < twice[1]
 
     def resize(part: Pixels) -> Pixels:
+        part = cv2.resize(part, twice, interpolation=cv2.INTER_LINEAR) if detour else part
         return np.asarray(cv2.resize(part, size[::-1], interpolation=method))
 
     return by_channels(image, resize)
