@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from terrazzo.core.randomness import Stream, generator
+from terrazzo.core.sample import Sample
 from terrazzo.datasets import build_dataset
 from terrazzo.datasets.base import SegmentationDataset
 from terrazzo.train.batches import Draw, Draws, Stage, TransformedSamples, endless_batches
@@ -58,6 +59,30 @@ def test_mixed_samples__workers_change_nothing() -> None:
 
     for alone, together in zip(batches(0), batches(2), strict=True):
         assert torch.equal(alone, together)
+
+
+class Flat:
+    """Images of one tone each."""
+
+    def __len__(self) -> int:
+        return 5
+
+    def __getitem__(self, index: int) -> Sample:
+        image = np.full((32, 40, 3), 40 * index, np.uint8)
+        return Sample(image=image, mask=image[..., 0] // 40, id=str(index), group=None)
+
+
+def test_mixed_samples__every_epoch_mixes_in_another_way() -> None:
+    transform = build_transform(
+        "plain",
+        crop=(32, 40),
+        ignore_index=255,
+        num_classes=5,
+        operations=[{"kind": "cutmix", "strength": 0.7, "probability": 1}],
+    )
+    made = TransformedSamples(Flat(), [Stage(1.0, 1, transform)], 0)
+    shapes = {(made[Draw(epoch, 2, 0)]["mask"] != 2).tobytes() for epoch in range(5)}
+    assert len(shapes) == 5
 
 
 def test_partner__is_another_sample_by_its_own_key() -> None:
