@@ -13,6 +13,7 @@ from terrazzo.core.labels import LabelClass
 from terrazzo.datasets import build_dataset, open_dataset
 from terrazzo.datasets.concat import Concat
 from terrazzo.datasets.reconcile import reconcile
+from tests.datasets import make_volumes
 from tests.datasets.conftest import save_manifest
 
 ROADS = LabelMap.of({"road": (1, 1, 1), "car": (2, 2, 2), "traffic sign": (3, 3, 3)})
@@ -193,3 +194,26 @@ def test_concat__other_channels_are_refused(heap: Path, tmp_path: Path) -> None:
     Image.fromarray(np.zeros((2, 2), np.uint8)).save(grey / "train" / "images" / "train.png")
     with pytest.raises(RequestError, match="folder has images of 3 channels and folder2 of 1; expected one"):
         Concat(sources=[f"folder:{heap}", f"folder:{grey}"])
+
+
+def test_concat__volumes_of_two_sources(tmp_path: Path) -> None:
+    one, two = (make_volumes.make(tmp_path / name, count=10) for name in ("one", "two"))
+    data = build_dataset("concat", sources=[f"volumes:{one}", f"volumes:{two}"])
+    assert data.sides == 3
+    assert len(data) == 16
+    first = build_dataset("volumes", root=one)[0]
+    np.testing.assert_array_equal(data[0]["mask"], first["mask"])
+    np.testing.assert_array_equal(data.mask(0), first["mask"])
+    with pytest.raises(RequestError, match=r"resize is 0\.5, but the data of kind 'concat' are volumes"):
+        build_dataset("concat", sources=[f"volumes:{one}"], resize=0.5)
+
+
+def test_concat__images_beside_volumes_are_refused(heap: Path, tmp_path: Path) -> None:
+    volumes = make_volumes.make(tmp_path / "volumes")
+    with pytest.raises(RequestError, match="folder has images and volumes volumes; expected one of the two"):
+        Concat(
+            sources=[f"folder:{heap}", f"volumes:{volumes}"],
+            classes=["leaf"],
+            missing="allow",
+            unmatched="void",
+        )

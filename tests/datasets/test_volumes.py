@@ -17,6 +17,7 @@ from terrazzo.core.volume_files import (
     volume_stem,
     write_label_volume,
 )
+from terrazzo.datasets import build_dataset
 from terrazzo.datasets.volumes import Volumes, read_dataset_json
 from tests.datasets.make_volumes import AFFINE, SIZE, make, nibabel, save, scan
 
@@ -185,3 +186,13 @@ def test_volumes__without_nibabel_one_sentence(root: Path, monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "nibabel", None)
     with pytest.raises(MissingExtraError, match=r'Volumes need nibabel.*: pip install "terrazzo\[volumes\]"'):
         Volumes(root)
+
+
+def test_volumes__a_cache_on_disk_watches_every_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERRAZZO_CACHE", str(root.parent / "cache"))
+    data = build_dataset("volumes", root=root, cache="disk")
+    before = data[0]["mask"]
+    save(first_label(root), np.zeros(SIZE, np.uint8))
+    again = build_dataset("volumes", root=root, cache="disk")[0]["mask"]
+    assert before.any()
+    assert not again.any()

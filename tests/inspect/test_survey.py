@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from terrazzo.core import DataError
+from terrazzo.core import DataError, RequestError
 from terrazzo.core.images import read_image, read_mask
 from terrazzo.datasets import open_dataset
 from terrazzo.inspect import inspect, open_source, take_survey
@@ -18,6 +18,9 @@ from terrazzo.inspect.sound import sound_dataset
 from terrazzo.inspect.sources import Item
 from terrazzo.inspect.survey import Measurer
 from terrazzo.losses.weights import class_weights, count_labels
+from tests.datasets import make_volumes
+from tests.datasets.conftest import make_heap, save_manifest
+from tests.datasets.make_camvid import make_camvid
 from tests.inspect.faults import FAULTS
 
 
@@ -145,3 +148,27 @@ def test_inspect__colour_masks_count_as_ids_do(scenes_folder: Path) -> None:
     assert inspect(scenes_folder) == as_ids
     assert read_mask(scenes_folder / "val/masks/val00.png").shape == (64, 96, 3)
     assert read_image(scenes_folder / "val/images/val00.png").shape == (64, 96, 3)
+
+
+def test_inspect__a_manifest_is_data_too(tmp_path: Path) -> None:
+    path = save_manifest(make_heap(tmp_path / "heap"))
+    source = open_source(str(path))
+    assert source.kind == "manifest"
+    assert len(source.items) == 10
+    assert source.items[0].image == "images/scene0_0.png"
+
+
+def test_inspect__camvid_beyond_the_tutorial_is_opened_by_its_class(tmp_path: Path) -> None:
+    root = make_camvid(tmp_path / "camvid")
+    path = tmp_path / "mine.yaml"
+    path.write_text("kind: camvid\nroot: camvid\nclasses: 32\n")
+    assert open_source(f"camvid:{root}").how == "dataset"
+    labels = open_source(path).labels
+    assert labels is not None
+    assert labels.num_classes == 32
+
+
+def test_inspect__volumes_are_refused(tmp_path: Path) -> None:
+    root = make_volumes.make(tmp_path / "volumes")
+    with pytest.raises(RequestError, match="has volumes; expected images, which inspection is made for"):
+        open_source(f"volumes:{root}")

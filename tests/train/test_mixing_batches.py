@@ -9,7 +9,7 @@ from terrazzo.core.randomness import Stream, generator
 from terrazzo.core.sample import Sample
 from terrazzo.datasets import build_dataset
 from terrazzo.datasets.base import SegmentationDataset
-from terrazzo.train.batches import Draw, Draws, Stage, TransformedSamples, endless_batches
+from terrazzo.train.batches import Draw, Draws, Stage, TransformedSamples, Wish, endless_batches
 from terrazzo.transforms import build_transform
 
 MIXING = [
@@ -109,3 +109,22 @@ def test_mixing__does_not_change_what_is_drawn_for_the_sample_itself() -> None:
     for index in range(6):
         a, b = plain[Draw(0, index, 0)]["image"], mixed[Draw(0, index, 0)]["image"]
         assert (a == b).all(axis=2).mean() > 0.4
+
+
+def test_mixed_samples__later_visits_of_an_epoch_are_others_and_begin_as_before() -> None:
+    only = samples(operations=[{"kind": "cutmix", "strength": 0.8, "probability": 1.0}])
+    visits = [only[Draw(0, 2, 0, visit=visit)] for visit in range(4)]
+    assert len({sample["image"].tobytes() for sample in visits}) == 4
+    np.testing.assert_array_equal(visits[0]["image"], only[Draw(0, 2, 0)]["image"])
+    partners = {only.partner(Draw(0, 2, 0, visit=visit), 0)[0].tobytes() for visit in range(4)}
+    assert len(partners) == 4
+
+
+def test_mixed_samples__the_crop_shows_the_class_before_anything_is_mixed_in() -> None:
+    made = samples(operations=[{"kind": "cutmix", "strength": 0.2, "probability": 1.0}])
+    made.wish = Wish(tries=30, share=0.001)
+    wanted = 7  # people are small and rare
+    drawn = [i for i in range(6) if (made.samples[i]["mask"] == wanted).any()]
+    assert drawn
+    crops = [made._crop(made.samples[i], Draw(0, i, 0, wanted=wanted))[1] for i in drawn]
+    assert all((crop == wanted).any() for crop in crops)

@@ -94,3 +94,8 @@ def test_build_volume_transform__impossible_requests() -> None:
         build(preset="lihgt")
     with pytest.raises(RequestError, match="expected voxels"):
         build((0, 4, 4))
+
+
+def test_build_volume_transform__operations_are_for_images() -> None:
+    with pytest.raises(RequestError, match=r"operations lists fog, but operations are for images and these"):
+        build(operations=[{"kind": "fog"}])

@@ -198,7 +198,7 @@ def _parse_yaml(path: Path) -> tuple[str, dict[str, Any]]:
     data = read_yaml(path)
     kind = data.pop("kind", "folder")
     if not isinstance(kind, str) or kind not in DATASETS:
-        raise ConfigError(f"{path}: kind is {kind!r}; {did_you_mean(str(kind), DATASETS)}")
+        raise ConfigError(f"{path}: kind is {kind!r}; expected one of {', '.join(DATASETS)}.")
     if "split" in data:
         raise ConfigError(f"{path}: split is chosen when the data are opened, not here; remove the key.")
     for key in ("root", "classes"):

@@ -2,7 +2,7 @@
 
 The constructors in `datasets` refuse a folder with a single wrong pair, rightly. A doctor must see all of it:
 so `folder` data, and `camvid` data as the SegNet tutorial has them, are listed here from their files. Every
-other kind is opened by its own class and read item by item; where that class refuses, its sentence is a finding.
+other kind is opened by its own class and read item by item; where it refuses, its sentence is a finding.
 """
 
 from dataclasses import dataclass, field, replace

@@ -196,7 +196,7 @@ class TransformedSamples(Dataset[Sample]):
         return self.stages[draw.stage].transform(other["image"], other["mask"], rng)
 
     def _crop(self, sample: Sample, draw: Draw) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Return a crop, before anything is mixed into it; of several tries the first that shows the class."""
+        """Return a crop that nothing is mixed into yet; of several tries the first that shows the class."""
         transform = self.stages[draw.stage].transform
         for attempt in range(1 if draw.wanted is None else self.wish.tries):
             again = (draw.visit, attempt) if draw.visit or attempt else ()
