@@ -190,9 +190,10 @@ def test_volumes__without_nibabel_one_sentence(root: Path, monkeypatch: pytest.M
 
 def test_volumes__a_cache_on_disk_watches_every_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERRAZZO_CACHE", str(root.parent / "cache"))
-    data = build_dataset("volumes", root=root, cache="disk")
+    data = Volumes(root)
+    data.prepare(cache="disk")
     before = data[0]["mask"]
-    save(first_label(root), np.zeros(SIZE, np.uint8))
+    save(data.files(0)[-1], np.zeros(SIZE, np.uint8))
     again = build_dataset("volumes", root=root, cache="disk")[0]["mask"]
     assert before.any()
     assert not again.any()
