@@ -78,7 +78,7 @@ def test_preview__a_broken_operation_is_found(
         return made[0], mask  # the mask stays where it was
 
     monkeypatch.setattr(previews, "apply_alone", broken)
-    with pytest.raises(DataError, match="In 2 of 2 augmented samples image and mask no longer agree"):
+    with pytest.raises(DataError, match="In 2 of 2 samples image and mask no longer agree"):
         invoke(
             "preview",
             "scenes",

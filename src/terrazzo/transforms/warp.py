@@ -81,6 +81,8 @@ def window_matrix(window: Window, crop: tuple[int, int]) -> Matrix:
 
 def map_points(matrix: NDArray[np.floating[Any]], points: Points) -> Points:
     """Apply a 3 x 3 matrix to points (..., 2)."""
+    if tuple(matrix[2]) == (0, 0, 1):
+        return np.asarray(points @ matrix[:2, :2].T + matrix[:2, 2])
     mapped = points @ matrix[:, :2].T + matrix[:, 2]
     return np.asarray(mapped[..., :2] / mapped[..., 2:])
 

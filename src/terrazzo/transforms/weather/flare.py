@@ -51,9 +51,9 @@ class SunFlare:
         glow = 0.75 * np.exp(-radius / 0.16) + 0.5 * np.exp(-radius / 0.65)
         rays = np.zeros_like(radius)
         for ray in self.rays:
-            apart = np.abs(np.angle(np.exp(1j * (angle - ray)))).astype(np.float32)
-            rays += np.exp(-((apart / 0.035) ** 2)) * np.exp(-radius / 0.22)
-        return np.asarray(1.3 * core + glow + 0.45 * rays, dtype=np.float32)
+            apart = np.mod(angle - np.float32(ray - np.pi), np.float32(2 * np.pi)) - np.float32(np.pi)
+            rays += np.exp(-((apart / 0.035) ** 2))
+        return np.asarray(1.3 * core + glow + 0.45 * rays * np.exp(-radius / 0.22), dtype=np.float32)
 
 
 def draw_sun_flare(amount: float, rng: np.random.Generator) -> SunFlare:
