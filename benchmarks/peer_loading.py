@@ -1,6 +1,6 @@
 """The peer of `loading`: albumentations 2, OpenCV and a DataLoader, as projects of the field write them.
 
-The same transforms as our `standard`: scale 0.5 to 2 (drawn evenly in the logarithm), padding with void, crop,
+The same transforms as our `standard`: scale 0.5 to 2 (even in the logarithm), padding with void, crop,
 flip, brightness, contrast, saturation, hue and gamma. It leaves out our limit on one class per crop, averages
 nothing where it shrinks, and does not normalise; all three are in its favour.
 """
@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 Files = Sequence[tuple[Path, Path]]
 
 
-class LogScale(A.RandomScale):  # type: ignore[misc]
+class LogScale(A.RandomScale):
     """`RandomScale` with factors even in the logarithm, as ours."""
 
     def get_params(self) -> dict[str, float]:
