@@ -1,8 +1,8 @@
 """The peer of `loading`: albumentations 2, OpenCV and a DataLoader, as projects of the field write them.
 
-The same transforms as our `standard`: scale 0.5 to 2 (drawn evenly in the logarithm), padding with void,
-crop, flip, brightness, contrast, saturation, hue and gamma. It leaves out our limit on one class per crop,
-averages nothing where it shrinks, and does not normalise; all three are in its favour.
+The same transforms as our `standard`: scale 0.5 to 2 (even in the logarithm), padding with void, crop,
+flip, brightness, contrast, saturation, hue and gamma. It leaves out our limit on one class per crop, averages
+nothing where it shrinks, and does not normalise; all three are in its favour.
 """
 
 import math

@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import pickle
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from terrazzo.core import RequestError, Sample
-from terrazzo.datasets import SegmentationDataset, build_dataset, open_dataset
+from terrazzo.datasets import SegmentationDataset, background, build_dataset, open_dataset
 from terrazzo.datasets.disk_cache import cache_folder, readable
 
 
@@ -19,6 +20,7 @@ from terrazzo.datasets.disk_cache import cache_folder, readable
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of this test's own."""
     monkeypatch.setenv("TERRAZZO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(background, "ROOM", 0)  # no job is refused, so that tests know what is there
     return tmp_path / "cache" / "samples"
 
 
@@ -27,7 +29,11 @@ def same(one: Sample, other: Sample) -> bool:
     return arrays and (one["id"], one["group"]) == (other["id"], other["group"])
 
 
-def entries(place: Path) -> list[Path]:
+def entries(place: Path, *datasets: SegmentationDataset) -> list[Path]:
+    """The files of the cache, once what the datasets still write is there."""
+    for dataset in datasets:
+        assert dataset._disk is not None
+        dataset._disk.flush()
     return sorted(place.rglob("*.sample"))
 
 
@@ -44,7 +50,7 @@ def test_disk__a_second_dataset_reads_no_image(
     plain = list(build_dataset("folder", root=heap, split="train"))
     first = build_dataset("folder", root=heap, split="train", cache="disk")
     assert all(same(a, b) for a, b in zip(first, plain, strict=True))
-    assert len(entries(place)) == 8
+    assert len(entries(place, first)) == 8
     again = build_dataset("folder", root=heap, split="train", cache="disk")
     forbid_reading(again, monkeypatch)
     assert all(same(a, b) for a, b in zip(again, plain, strict=True))
@@ -63,6 +69,7 @@ def test_disk__samples_are_the_callers_own(heap: Path) -> None:
 def test_disk__a_changed_file_is_decoded_again(heap: Path) -> None:
     dataset = build_dataset("folder", root=heap, cache="disk")
     before = dataset[0]
+    entries(heap, dataset)
     path = heap / "images" / f"{before['id']}.png"
     Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(path)
     assert dataset[0]["image"].max() == 0
@@ -77,7 +84,9 @@ def test_disk__contents_are_compared_on_demand(heap: Path, cache: str, *, seen: 
     (heap / "masks" / "scene0_0.png").unlink()
     np.save(path, np.zeros((6, 8), np.uint8))
     times = path.stat()
-    list(build_dataset("folder", root=heap, split="all", cache=cache))
+    before = build_dataset("folder", root=heap, split="all", cache=cache)
+    list(before)
+    entries(heap, before)
     np.save(path, np.ones((6, 8), np.uint8))
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     dataset = build_dataset("folder", root=heap, split="all", cache=cache)
@@ -90,33 +99,38 @@ def test_disk__other_parameters_are_another_cache(heap: Path, place: Path) -> No
     small = build_dataset("folder", root=heap, cache="disk", resize=0.5)
     assert whole[0]["image"].shape == (6, 8, 3)
     assert small[0]["image"].shape == (3, 4, 3)
+    entries(place, whole, small)
     text = (heap / "classes.json").read_text()
     (heap / "classes.json").write_text(text.replace("leaf", "blade"))
-    build_dataset("folder", root=heap, cache="disk")
+    entries(place, build_dataset("folder", root=heap, cache="disk"))
     assert len(list(place.iterdir())) == 3
 
 
 def test_disk__another_split_of_the_same_data_shares_it(heap: Path, place: Path) -> None:
-    list(build_dataset("folder", root=heap, split="train", cache="disk"))
-    list(build_dataset("folder", root=heap, split="all", cache="disk"))
-    assert len(entries(place)) == 10
+    train = build_dataset("folder", root=heap, split="train", cache="disk")
+    list(train)
+    assert len(entries(place, train)) == 8
+    whole = build_dataset("folder", root=heap, split="all", cache="disk")
+    list(whole)
+    assert len(entries(place, whole)) == 10
 
 
 @pytest.mark.parametrize("damage", ["flip", "cut", "empty", "foreign"])
 def test_disk__damage_is_noticed_and_mended(heap: Path, place: Path, damage: str) -> None:
     plain = build_dataset("folder", root=heap)[0]
-    build_dataset("folder", root=heap, cache="disk")
-    (path,) = entries(place)
+    (path,) = entries(place, build_dataset("folder", root=heap, cache="disk"))
     data = bytearray(path.read_bytes())
     data[-3] ^= 4
     path.write_bytes(
         {"flip": bytes(data), "cut": bytes(data[:-9]), "empty": b"", "foreign": b"x" * 999}[damage]
     )
     if damage == "empty":
-        assert same(build_dataset("folder", root=heap, cache="disk")[0], plain)
+        mended = build_dataset("folder", root=heap, cache="disk")
     else:
         with pytest.warns(UserWarning, match=r"\.sample is damaged; this sample is decoded again"):
-            assert same(build_dataset("folder", root=heap, cache="disk")[0], plain)
+            mended = build_dataset("folder", root=heap, cache="disk")
+    assert same(mended[0], plain)
+    entries(place, mended)
     assert same(build_dataset("folder", root=heap, cache="disk")[0], plain)
 
 
@@ -144,7 +158,7 @@ def test_disk__a_place_that_cannot_be_written_costs_only_the_cache(heap: Path, p
     place.parent.mkdir()
     place.write_text("in the way")
     with pytest.warns(UserWarning, match=r"cannot be written .*: samples are decoded each time"):
-        dataset = build_dataset("folder", root=heap, cache="disk")
+        entries(heap, dataset := build_dataset("folder", root=heap, cache="disk"))
     assert len(list(dataset)) == 8
 
 
@@ -166,13 +180,15 @@ def test_disk__travels_to_workers_small(heap: Path) -> None:
 def test_disk__one_word_in_a_dataset_yaml(heap: Path, place: Path) -> None:
     path = heap.parent / "data.yaml"
     path.write_text("kind: folder\nroot: heap\ncache: disk\nresize: [3, 4]\n")
-    assert open_dataset(path, split="train")[0]["mask"].shape == (3, 4)
-    assert len(entries(place)) == 1
+    dataset = open_dataset(path, split="train")
+    assert dataset[0]["mask"].shape == (3, 4)
+    assert len(entries(place, dataset)) == 1
 
 
 def test_disk__size_and_place_are_told(heap: Path, place: Path) -> None:
     dataset = build_dataset("folder", root=heap, cache="disk")
     list(dataset)
+    entries(place, dataset)
     note = dataset.cache_note
     assert note is not None
     assert str(place) in note
@@ -206,3 +222,49 @@ def test_cache_folder__where(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_readable__as_people_say_it() -> None:
     assert [readable(n) for n in (7, 1500, 2.5e9, 3e13)] == ["7 bytes", "1.5 kB", "2.5 GB", "30.0 TB"]
+
+
+def test_disk__what_is_written_is_what_was_decoded_whatever_the_caller_does(heap: Path, place: Path) -> None:
+    plain = build_dataset("folder", root=heap)
+    dataset = build_dataset("folder", root=heap, cache="disk")
+    for sample in dataset:
+        sample["image"][:] = 0
+        sample["mask"][:] = 0
+    entries(place, dataset)
+    again = build_dataset("folder", root=heap, cache="disk")
+    assert all(same(a, b) for a, b in zip(again, plain, strict=True))
+
+
+def test_disk__half_written_files_of_the_dead_are_removed(heap: Path, place: Path) -> None:
+    dataset = build_dataset("folder", root=heap, cache="disk")
+    (entry,) = entries(place, dataset)
+    old, new = entry.with_name(".a-1-b.part"), entry.with_name(".c-2-d.part")
+    for part in (old, new):
+        part.write_bytes(b"half")
+    os.utime(old, (1, 1))
+    build_dataset("folder", root=heap, cache="disk")
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_background__refuses_what_it_has_no_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "ROOM", 2)
+    gate, done = threading.Event(), []
+
+    def work(number: int) -> None:
+        gate.wait()
+        done.append(number)
+
+    worker = background.Background(work)
+    assert worker.has_room()
+    worker.flush()
+    assert worker.offer(0)
+    while not worker.has_room():
+        pass
+    taken = [worker.offer(number) for number in (1, 2, 3, 4)]
+    assert taken[0]
+    assert not taken[-1]
+    assert not worker.has_room()
+    gate.set()
+    worker.flush()
+    assert done == [n for n, was in enumerate([True, *taken]) if was]

@@ -193,6 +193,8 @@ def test_volumes__a_cache_on_disk_watches_every_file(root: Path, monkeypatch: py
     data = Volumes(root)
     data.prepare(cache="disk")
     before = data[0]["mask"]
+    assert data._disk is not None
+    data._disk.flush()
     save(data.files(0)[-1], np.zeros(SIZE, np.uint8))
     again = build_dataset("volumes", root=root, cache="disk")[0]["mask"]
     assert before.any()

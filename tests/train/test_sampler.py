@@ -197,6 +197,8 @@ def test_recipe__cache_and_size_of_the_data(tmp_path: Path, monkeypatch: pytest.
     recipe = build_recipe({"data": section, "train": {"steps": 1}})
     data = build_data(recipe.data, "train")
     assert data[0]["image"].shape == (24, 32, 3)
+    assert data._disk is not None
+    data._disk.flush()
     assert len(list(tmp_path.rglob("*.sample"))) == 1
     assert "resized to 0.5 times their size: scores are at that size" in data.notes[-1]
     twice = build_recipe({"data": {**section, "options": {"cache": True}}, "train": {"steps": 1}})

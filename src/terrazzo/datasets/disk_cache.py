@@ -8,8 +8,9 @@
 <cache> is $TERRAZZO_CACHE, else $XDG_CACHE_HOME/terrazzo, else ~/.cache/terrazzo. The parameters (kind,
 label map, options, size, reading rule) name the folder, so nothing made by others is ever read. A file is
 valid while its sources keep their size and time (or, on demand, their contents). It is written under a
-name of its own and renamed, so a reader sees all of it or none, and two writers cannot meet. Nothing is ever
-deleted: remove the folder and it is made again.
+name of its own and renamed, so a reader sees all of it or none, and two writers cannot meet. Writing is done
+in the background, and left for the next time where it would hold up reading. Nothing good is ever deleted:
+remove the folder and it is made again.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ import mmap
 import os
 import shutil
 import struct
+import time
 import uuid
 import warnings
 import zlib
@@ -30,8 +32,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrazzo.core.errors import RequestError
+from terrazzo.datasets.background import Background
 
 MAGIC = b"TRZSMPL1"
+ABANDONED = 3600.0
+"""Seconds after which a half-written file has no writer any more."""
+
 PLACE_VARIABLE = "TERRAZZO_CACHE"
 _FIRST = struct.Struct("<8sII")
 _ALIGN = 64
@@ -67,12 +73,13 @@ class DiskCache:
         self.parameters = dict(parameters)
         self.hashed = hashed
         self._off = False
+        self._background: Background | None = None
         self._checked: set[str] = set()
         self._hashes: dict[tuple[Any, ...], str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what this process has looked at: another one looks for itself."""
-        return self.__dict__ | {"_checked": set(), "_hashes": {}}
+        return self.__dict__ | {"_checked": set(), "_hashes": {}, "_background": None}
 
     def get(self, name: str, sources: Sequence[Path], make: Callable[[], Arrays]) -> Arrays:
         """Return image and mask of a sample, from the cache where it is there and still valid.
@@ -93,8 +100,22 @@ class DiskCache:
             return found
         image, mask = make()
         if stamp is not None and not self._off:
-            self._write(path, stamp, image, mask)
+            self._background = self._background or Background(self._write)
+            if self._background.has_room():  # copies, since the caller may change its own
+                self._background.offer(path, stamp, image.copy(), mask.copy())
         return image, mask
+
+    def flush(self) -> None:
+        """Wait until what is being written is there."""
+        if self._background is not None:
+            self._background.flush()
+
+    def tidy(self) -> None:
+        """Remove what processes that were killed left half written, an hour ago or more."""
+        for part in self.folder.glob(".*.part"):
+            with suppress(OSError):
+                if time.time() - part.stat().st_mtime > ABANDONED:
+                    part.unlink()
 
     def size(self) -> tuple[int, int]:
         """Return how many samples lie in the folder, and their bytes."""
@@ -160,6 +181,8 @@ class DiskCache:
             return self._unpacked(mapped, path, stamp)
         except (ValueError, KeyError, TypeError, struct.error):
             warnings.warn(f"{path} is damaged; this sample is decoded again.", stacklevel=2)
+            with suppress(OSError):
+                path.unlink()
             return None
 
     def _unpacked(self, mapped: mmap.mmap, path: Path, stamp: Stamp) -> Arrays | None:

@@ -89,6 +89,7 @@ class Prepared:
             )
         parameters = cache_parameters(self.kind, self.labels, self.resize, facts)
         self._disk = DiskCache(self.kind, parameters, hashed=hashed)
+        self._disk.tidy()
         first: Sample = self[0]  # type: ignore[index]  # this is the sequence of samples
         self._disk.refuse_full_disk((first["image"].nbytes + first["mask"].nbytes) * len(self.ids))
 
