@@ -14,6 +14,7 @@ from PIL import Image
 from terrazzo.core import RequestError, Sample
 from terrazzo.datasets import SegmentationDataset, background, build_dataset, open_dataset
 from terrazzo.datasets.disk_cache import cache_folder, readable
+from terrazzo.datasets.sample_file import checksum
 
 
 @pytest.fixture(autouse=True)
@@ -115,19 +116,24 @@ def test_disk__another_split_of_the_same_data_shares_it(heap: Path, place: Path)
     assert len(entries(place, whole)) == 10
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "foreign"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "empty", "foreign", "header", "stub"])
 def test_disk__damage_is_noticed_and_mended(heap: Path, place: Path, damage: str) -> None:
     plain = build_dataset("folder", root=heap)[0]
     (path,) = entries(place, build_dataset("folder", root=heap, cache="disk"))
-    data = bytearray(path.read_bytes())
-    data[-3] ^= 4
-    path.write_bytes(
-        {"flip": bytes(data), "cut": bytes(data[:-9]), "empty": b"", "foreign": b"x" * 999}[damage]
-    )
+    data = path.read_bytes()
+    damaged = {
+        "flip": data[:-3] + bytes([data[-3] ^ 4]) + data[-2:],
+        "cut": data[:-9],
+        "empty": b"",
+        "foreign": b"x" * 999,
+        "header": data[:40] + bytes([data[40] ^ 1]) + data[41:],
+        "stub": data[:10],
+    }
+    path.write_bytes(damaged[damage])
     if damage == "empty":
         mended = build_dataset("folder", root=heap, cache="disk")
     else:
-        with pytest.warns(UserWarning, match=r"\.sample is damaged; this sample is decoded again"):
+        with pytest.warns(UserWarning, match=r"\.sample is damaged \(.*\); this sample is decoded again"):
             mended = build_dataset("folder", root=heap, cache="disk")
     assert same(mended[0], plain)
     entries(place, mended)
@@ -268,3 +274,17 @@ def test_background__refuses_what_it_has_no_room_for(monkeypatch: pytest.MonkeyP
     gate.set()
     worker.flush()
     assert done == [n for n, was in enumerate([True, *taken]) if was]
+
+
+@pytest.mark.parametrize("size", [1, 7, 4071, 4072, 4073, 50_000])
+def test_checksum__any_bit_and_any_page_count(size: int) -> None:
+    rng = np.random.default_rng(size)
+    array = rng.integers(0, 256, size, dtype=np.uint8)
+    whole = checksum(array)
+    for place in {0, size - 1, *rng.integers(0, size, 20).tolist()}:
+        changed = array.copy()
+        changed[place] ^= np.uint8(1 << rng.integers(8))
+        assert checksum(changed) != whole
+    if size > 8192:
+        swapped = np.concatenate([array[4096:8192], array[:4096], array[8192:]])
+        assert checksum(swapped) != whole

@@ -180,12 +180,12 @@ class LabelMap:
         return table
 
     @cached_property
-    def _byte_table(self) -> NDArray[np.uint8] | None:
+    def _byte_table(self) -> bytes | None:
         """The same for uint8 masks, with 254 for what nobody declared; None where 254 may be a class."""
         if self.num_classes >= IGNORE:
             return None
         first = self._id_table[:256]
-        return np.where(first == UNDECLARED, IGNORE - 1, first).astype(np.uint8)
+        return np.where(first == UNDECLARED, IGNORE - 1, first).astype(np.uint8).tobytes()
 
     @cached_property
     def _color_table(self) -> tuple[NDArray[np.int32], NDArray[Any]]:
@@ -200,9 +200,9 @@ class LabelMap:
         if not np.issubdtype(raw.dtype, np.integer):
             raise DataError(f"{source}: mask values are {raw.dtype}; expected whole-number ids.")
         if raw.dtype == np.uint8 and (quick := self._byte_table) is not None:
-            bytes_HW = quick.take(raw)
-            if not (bytes_HW == IGNORE - 1).any():
-                return np.asarray(bytes_HW)
+            known = np.frombuffer(bytearray(raw.tobytes()).translate(quick), np.uint8).reshape(raw.shape)
+            if not (known == IGNORE - 1).any():
+                return known
         table = self._id_table
         last = len(table) - 1  # one past every declared id: undeclared by construction
         fits = raw.dtype == np.uint8 and last >= 255

@@ -19,9 +19,9 @@ from terrazzo.core.images import image_size, read_image, read_mask
 from terrazzo.core.labels import LabelMap
 from terrazzo.core.resize import resize_ids, resize_sample, resized_size
 from terrazzo.core.sample import Sample
-from terrazzo.datasets.disk_cache import Arrays
 from terrazzo.datasets.pairing import Pair
 from terrazzo.datasets.preparation import Prepared
+from terrazzo.datasets.sample_file import Arrays
 
 SPLITS = ("train", "val", "test")
 """The splits there may be; `all` stands for these together, in this order."""

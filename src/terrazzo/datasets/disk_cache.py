@@ -1,9 +1,6 @@
 """Decoded samples on disk: one memory-mapped file each, checked, shared by any number of processes.
 
-    <cache>/samples/<kind>-<hash of parameters>/3f09...c2.sample
-      16 bytes   magic, length of the header, CRC-32 of all that follows
-      header     JSON: stamp of the source files, shape and dtype of image and mask
-      pixels     image, then mask, each from a multiple of 64 bytes on
+    <cache>/samples/<kind>-<hash of parameters>/3f09...c2.sample        see `sample_file`
 
 <cache> is $TERRAZZO_CACHE, else $XDG_CACHE_HOME/terrazzo, else ~/.cache/terrazzo. The parameters (kind,
 label map, options, size, reading rule) name the folder, so nothing made by others is ever read. A file is
@@ -15,38 +12,26 @@ remove the folder and it is made again.
 
 import hashlib
 import json
-import mmap
 import os
 import shutil
-import struct
 import time
 import uuid
 import warnings
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from terrazzo.core.errors import RequestError
 from terrazzo.datasets.background import Background
+from terrazzo.datasets.sample_file import Arrays, Stamp, read_sample, write_sample
 
-MAGIC = b"TRZSMPL1"
 ABANDONED = 3600.0
 """Seconds after which a half-written file has no writer any more."""
 
 PLACE_VARIABLE = "TERRAZZO_CACHE"
-_FIRST = struct.Struct("<8sII")
-_ALIGN = 64
-
-Arrays = tuple[NDArray[Any], NDArray[Any]]
-"""Image (H, W, C) and mask (H, W) of train ids."""
-
-Stamp = list[list[Any]]
-"""Size, modification time in ns and (on demand) SHA-256 of each source file."""
 
 
 def cache_folder() -> Path:
@@ -146,7 +131,7 @@ class DiskCache:
         )
 
     def _path(self, name: str, sources: Sequence[Path]) -> Path:
-        facts = json.dumps([name, [str(Path(source).absolute()) for source in sources]])
+        facts = json.dumps([name, [os.path.abspath(source) for source in sources]])  # noqa: PTH100  # faster
         key = hashlib.sha256(facts.encode()).hexdigest()[:32]
         return self.folder / f"{key}.sample"
 
@@ -173,53 +158,25 @@ class DiskCache:
     def _read(self, path: Path, stamp: Stamp) -> Arrays | None:
         """Return the arrays of a cache file; None where it is missing, of other sources, or damaged."""
         try:
-            with path.open("rb") as file:
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
-        except (OSError, ValueError):  # missing, or empty after a crash
-            return None
-        try:
-            return self._unpacked(mapped, path, stamp)
-        except (ValueError, KeyError, TypeError, struct.error):
-            warnings.warn(f"{path} is damaged; this sample is decoded again.", stacklevel=2)
+            found = read_sample(path, stamp, check=path.name not in self._checked)
+        except (ValueError, KeyError, TypeError) as error:
+            warnings.warn(f"{path} is damaged ({error}); this sample is decoded again.", stacklevel=2)
             with suppress(OSError):
                 path.unlink()
             return None
-
-    def _unpacked(self, mapped: mmap.mmap, path: Path, stamp: Stamp) -> Arrays | None:
-        magic, length, checksum = _FIRST.unpack_from(mapped)
-        if magic != MAGIC:
-            raise ValueError(f"{magic!r} is not {MAGIC!r}")
-        if path.name not in self._checked:
-            if zlib.crc32(memoryview(mapped)[_FIRST.size :]) != checksum:
-                raise ValueError("the checksum does not fit")
-            self._checked.add(path.name)
-        header = json.loads(mapped[_FIRST.size : _FIRST.size + length])
-        if header["stamp"] != stamp:
+        if found is None:
             self._checked.discard(path.name)
-            return None
-        start = _aligned(_FIRST.size + length)
-        image = _view(mapped, start, header["image"])
-        return image, _view(mapped, start + _aligned(image.nbytes), header["mask"])
+        else:
+            self._checked.add(path.name)
+        return found
 
     def _write(self, path: Path, stamp: Stamp, image: NDArray[Any], mask: NDArray[Any]) -> None:
-        """Write a cache file in one go; a disk that is full or read-only only costs the cache."""
-        facts = {"stamp": stamp, "image": _facts(image), "mask": _facts(mask)}
-        header = json.dumps(facts).encode()
-        start = _aligned(_FIRST.size + len(header))
-        parts: tuple[Any, ...] = (
-            header.ljust(start - _FIRST.size, b"\0"),
-            np.ascontiguousarray(image),
-            bytes(_aligned(image.nbytes) - image.nbytes),
-            np.ascontiguousarray(mask),
-        )
-        checksum = 0
-        for part in parts:
-            checksum = zlib.crc32(part, checksum)
+        """Write a cache file; a disk that is full or read-only only costs the cache."""
         own = path.with_name(f".{path.stem}-{os.getpid()}-{uuid.uuid4().hex[:8]}.part")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with own.open("wb", buffering=0) as file:
-                _write_all(file.fileno(), [_FIRST.pack(MAGIC, len(header), checksum), *parts])
+            if not self.folder.is_dir():
+                self.folder.mkdir(parents=True, exist_ok=True)
+            write_sample(own, stamp, image, mask)
             own.replace(path)
         except OSError as error:
             self._off = True
@@ -244,33 +201,3 @@ def readable(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
-
-
-def _facts(array: NDArray[Any]) -> list[Any]:
-    return [list(array.shape), array.dtype.str]
-
-
-def _view(mapped: mmap.mmap, start: int, facts: Sequence[Any]) -> NDArray[Any]:
-    shape, dtype = tuple(facts[0]), np.dtype(facts[1])
-    count = int(np.prod(shape))
-    return np.frombuffer(mapped, dtype, count, start).reshape(shape)
-
-
-def _aligned(size: int) -> int:
-    return -(-size // _ALIGN) * _ALIGN
-
-
-def _write_all(handle: int, parts: Sequence[Any]) -> None:
-    """Write bytes and arrays in one call, into room that was asked for before.
-
-    So the system can give large blocks at once: measured, a tenth of the time of one call for each part.
-    """
-    views = [memoryview(part).cast("B") for part in parts]
-    with suppress(OSError, AttributeError):  # not every system or file system has it; a full disk shows below
-        os.posix_fallocate(handle, 0, sum(map(len, views)))
-    while views:
-        written = os.writev(handle, views) if hasattr(os, "writev") else os.write(handle, views[0])
-        while views and written >= len(views[0]):
-            written -= len(views.pop(0))
-        if views:  # the system took less than it was given
-            views[0] = views[0][written:]
