@@ -217,3 +217,15 @@ def test_concat__images_beside_volumes_are_refused(heap: Path, tmp_path: Path) -
             missing="allow",
             unmatched="void",
         )
+
+
+def test_concat__ids_that_meet_are_refused(tmp_path: Path) -> None:
+    sources = []
+    for name, stem in (("a", "b-1"), ("a-b", "1")):
+        root = tmp_path / name
+        source = small(root, ["road", "car"], [0, 1])
+        for kind in ("images", "masks"):
+            (root / "train" / kind / "train.png").rename(root / "train" / kind / f"{stem}.png")
+        sources.append({"source": source, "name": name})
+    with pytest.raises(RequestError, match="The id 'a-b-1' comes twice over the sources"):
+        Concat(sources=sources)

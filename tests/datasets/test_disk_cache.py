@@ -78,6 +78,18 @@ def test_disk__a_changed_file_is_decoded_again(heap: Path) -> None:
     assert dataset[0]["image"].max() == 0
 
 
+def test_disk__a_file_of_the_same_size_but_another_time_is_decoded_again(heap: Path) -> None:
+    path = heap / "masks" / "scene0_0.npy"
+    (heap / "masks" / "scene0_0.png").unlink()
+    np.save(path, np.zeros((6, 8), np.uint8))
+    dataset = build_dataset("folder", root=heap, split="all", cache="disk")
+    list(dataset)
+    entries(heap, dataset)
+    np.save(path, np.ones((6, 8), np.uint8))
+    os.utime(path, ns=(1, 1))
+    assert dataset[dataset.ids.index("scene0_0")]["mask"].all()
+
+
 @pytest.mark.parametrize(("cache", "seen"), [("disk", False), ("disk-hashed", True)])
 def test_disk__contents_are_compared_on_demand(heap: Path, cache: str, *, seen: bool) -> None:
     """Same size and time, other contents: only the hash tells."""

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from terrazzo.core import ConfigError, DataError, MissingExtraError, RequestError
 from terrazzo.datasets import open_dataset
@@ -97,6 +99,9 @@ def test_manifest__every_wrong_file_is_named_together(heap: Path) -> None:
         Manifest(path)
     assert f"no such file (1):\n    {heap / 'images' / STEMS[0]}.png" in str(error.value)
     assert "unreadable (1):" in str(error.value)
+    Image.fromarray(np.zeros((3, 4), np.uint8)).save(heap / "masks" / f"{STEMS[1]}.png")
+    with pytest.raises(DataError, match=f"{STEMS[1]}: image 6 x 8, mask 3 x 4"):
+        Manifest(path)
     assert len(Manifest(path, "val")) == 2, "files of other splits are left alone"
 
 

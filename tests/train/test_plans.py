@@ -91,3 +91,9 @@ def test_rare_classes__a_class_nobody_has_is_never_drawn() -> None:
     counts = np.array([[5, 0], [3, 0]])
     plan = rare_classes(counts, temperature=1e-4, least_NK=counts > 0)
     assert plan.shares.tolist() == [1.0, 0.0]
+
+
+def test_repeated__neighbours_are_drawn_independently() -> None:
+    plan = Repeated(np.full(6, 0.5))
+    together = [{0, 1} <= set(plan.visits(0, e).samples.tolist()) for e in range(200)]
+    assert 0.1 < np.mean(together) < 0.4

@@ -145,6 +145,8 @@ def test_class_pixels__kept_in_the_run_folder(data: SegmentationDataset, tmp_pat
         CheckpointError, match=r"holds the counts of data .* \(12 samples\).*with other draws"
     ):
         read_class_pixels(path, build_dataset("scenes", size=[48, 64], count=11))
+    with pytest.raises(CheckpointError, match=r"holds the counts of data .*with other draws"):
+        read_class_pixels(path, build_dataset("scenes", size=[48, 64], count=12, seed=1))
     path.write_bytes(b"nonsense")
     with pytest.raises(CheckpointError, match="cannot be read as pixel counts"):
         read_class_pixels(path, data)
