@@ -2,9 +2,9 @@
 
     python -m benchmarks.loading ../shared/data/camvid
 
-Three sets: CamVid as PNG (480 x 360), JPEGs of 1024 x 512 painted here, with grain like a camera's, both in our
-default crop of 256 x 256; and the JPEGs in one of 512 x 512. One worker process prepares batches of 8 in each case; the first two are not
-counted. Rounds alternate, and a figure is the median over rounds of the ratio of neighbours.
+Three sets: CamVid as PNG (480 x 360), JPEGs of 1024 x 512 painted here, with grain like a camera's, both in
+our default crop of 256 x 256; and the JPEGs in one of 512 x 512. One worker process prepares batches of 8 in
+each case; the first two are not counted. Rounds alternate, and a figure is the median over rounds of the ratio of neighbours.
 Each turn is measured twice: images per second of the clock, and per second of processor time of the worker,
 all its threads together, which is the rate of a core whatever else the machine does.
 
