@@ -6,7 +6,9 @@ Shapes: B images, K classes, H x W full size, h x w = ceil(H / stride) x ceil(W 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -165,6 +167,13 @@ class Prediction:
         return upsample(
             self.logits.to(torch.float32), self.size, stride=self.stride, align_corners=self.align_corners
         )
+
+
+def to_probabilities(prediction: Prediction) -> NDArray[np.float32]:
+    """Return the (K, H, W) softmax over classes of a prediction for one image, in 0..1."""
+    with torch.inference_mode():
+        shares_KHW: NDArray[np.float32] = prediction.full_size()[0].softmax(dim=0).cpu().numpy()
+    return shares_KHW
 
 
 # So that torch.export can trace a network that returns them.

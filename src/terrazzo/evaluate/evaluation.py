@@ -1,6 +1,7 @@
 """Evaluation: the counts of one model on one dataset, and everything that follows from them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -27,6 +28,9 @@ class Evaluation:
 
     protocol: Protocol
 
+    details: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    """What the meters found, by name."""
+
     @cached_property
     def miou_per_image(self) -> NDArray[np.float64]:
         """(N,) the mIoU of each image by itself, in the order of `counts.ids`; NaN where all is void.
@@ -46,6 +50,7 @@ class Evaluation:
             "pixels": int(self.counts.pooled.sum()),
             "interval": self.interval.to_json(),
             "protocol": self.protocol.to_json(),
+            **({"details": dict(self.details)} if self.details else {}),
         }
 
     def confusions(self, limit: int = 8) -> list[dict[str, Any]]:

@@ -3,11 +3,14 @@
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from terrazzo.core import LabelMap
 from terrazzo.datasets import SegmentationDataset
 from terrazzo.metrics import Interval
+
+if TYPE_CHECKING:
+    from terrazzo.predict import Method
 
 RESOLUTION: Final = "original ground truth"
 AVERAGING: Final = "mean over classes present (union > 0) of the pooled confusion matrix"
@@ -44,6 +47,15 @@ class Protocol:
     tta: str
     """Test-time augmentation."""
 
+    tiles: str
+    """How large images were cut, and blended again."""
+
+    members: str
+    """How many networks, or random passes through one, were averaged."""
+
+    postprocess: str
+    """What was done to the labels afterwards."""
+
     interval: str
     """How the interval was made."""
 
@@ -51,8 +63,12 @@ class Protocol:
     """What a reader must know beyond that: about the data, about the interval."""
 
     @classmethod
-    def of(cls, dataset: SegmentationDataset, interval: Interval) -> "Protocol":
-        """Describe an evaluation of every image of a dataset, once, with no test-time augmentation."""
+    def of(
+        cls, dataset: SegmentationDataset, interval: Interval, method: "Method | None" = None
+    ) -> "Protocol":
+        """Describe an evaluation of every image of a dataset, once; by default one model on whole images."""
+        from terrazzo.predict import Method
+
         return cls(
             data=dataset.kind,
             split=dataset.split,
@@ -62,7 +78,7 @@ class Protocol:
             void=void_rule(dataset.labels),
             resolution=RESOLUTION,
             averaging=AVERAGING,
-            tta="none",
+            **(method or Method()).to_json(),
             interval=interval.method,
             notes=tuple(note for note in (*dataset.notes, interval.note) if note),
         )

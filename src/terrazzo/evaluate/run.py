@@ -4,60 +4,78 @@ Every image is predicted by itself at its own size (`predict.segment`) and compa
 the ground truth's own resolution, pixel by pixel.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from terrazzo.core import LabelMap, RequestError
+from terrazzo.core import LabelMap, RequestError, Sample
 from terrazzo.datasets import SegmentationDataset
 from terrazzo.evaluate.evaluation import Evaluation
 from terrazzo.evaluate.protocol import Protocol
-from terrazzo.metrics import ConfusionCounts, bootstrap_interval, score
+from terrazzo.metrics import ConfusionCounts, Judged, Meter, bootstrap_interval, score
 
 if TYPE_CHECKING:
     from terrazzo.models.base import SegmentationModel
+    from terrazzo.predict import Answer, Method, Predictor
 
-Predict = Callable[[NDArray[Any]], NDArray[Any]]
-"""From a raw image (H, W, C) to train ids (H, W)."""
+Predict = Callable[[NDArray[Any]], "NDArray[Any] | Answer"]
+"""From a raw image (H, W, C) to train ids (H, W), or to these and the prediction they come from."""
 
 Progress = Callable[[int, int], None]
 """Called with (images done, images in all) after every image."""
 
 
 def evaluate(
-    model: "SegmentationModel", dataset: SegmentationDataset, *, progress: Progress | None = None
+    model: "SegmentationModel | Predictor",
+    dataset: SegmentationDataset,
+    *,
+    meters: Mapping[str, Meter] | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Score a network on every image of a dataset.
 
     Args:
-        model: the network, in any mode and on any device; left as it was.
+        model: a network, in any mode and on any device, left as it was; or a predictor, with its tiles,
+            test-time augmentation and the like.
         dataset: images with ground truth.
+        meters: what to measure beside the counts, by name.
         progress: called after every image.
 
     Raises:
         RequestError: the model's classes or channels are not the dataset's, or there is no image.
         DataError: a file is unreadable or holds undeclared labels.
     """
-    from terrazzo.predict import segment
+    from terrazzo.predict import Predictor, answer
 
-    check_classes(model.num_classes, dataset.labels)
-    _check_channels(model.in_channels, dataset)
-    return evaluate_with(lambda image: segment(model, image), dataset, progress=progress)
+    network = model.model if isinstance(model, Predictor) else model
+    check_classes(network.num_classes, dataset.labels)
+    _check_channels(network.in_channels, dataset)
+    if isinstance(model, Predictor):
+        return evaluate_with(model.answer, dataset, method=model.method, meters=meters, progress=progress)
+    return evaluate_with(lambda image: answer(model, image), dataset, meters=meters, progress=progress)
 
 
 def evaluate_with(
-    predict: Predict, dataset: SegmentationDataset, *, progress: Progress | None = None
+    predict: Predict,
+    dataset: SegmentationDataset,
+    *,
+    method: "Method | None" = None,
+    meters: Mapping[str, Meter] | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Score anything that turns an image into train ids, exactly as `evaluate` scores a network.
 
     Args:
-        predict: from a raw image (H, W, C) to train ids (H, W) of the dataset's label map.
+        predict: from a raw image (H, W, C) to train ids (H, W) of the dataset's label map, or to an `Answer`.
         dataset: images with ground truth.
+        method: how predictions are made, for the protocol; None: one model, once, on the whole image.
+        meters: what to measure beside the counts, by name; some need an `Answer`.
         progress: called after every image.
 
     Raises:
-        RequestError: there is no image.
+        RequestError: there is no image, or a meter needs probabilities and `predict` gives none.
         DataError: a prediction has another size than its ground truth, or holds an id that is no class.
     """
     if not len(dataset):
@@ -65,14 +83,31 @@ def evaluate_with(
             f"The split {dataset.split!r} of this {dataset.kind} dataset has no images, so there is "
             "nothing to score. Choose another split."
         )
+    meters = meters or {}
     counts = ConfusionCounts(dataset.labels.num_classes, ignore_index=dataset.labels.ignore_index)
     for index in range(len(dataset)):
         sample = dataset[index]
-        counts.add(predict(sample["image"]), sample["mask"], sample["id"], sample["group"])
+        judged = _judge(sample, predict(sample["image"]))
+        counts.add(judged.ids, judged.truth, judged.id, judged.group)
+        for meter in meters.values():
+            meter.add(judged)
         if progress is not None:
             progress(index + 1, len(dataset))
     interval = bootstrap_interval(counts)
-    return Evaluation(counts, score(counts, dataset.labels.names), interval, Protocol.of(dataset, interval))
+    return Evaluation(
+        counts,
+        score(counts, dataset.labels.names),
+        interval,
+        Protocol.of(dataset, interval, method),
+        {name: meter.to_json() for name, meter in meters.items()},
+    )
+
+
+def _judge(sample: Sample, said: "NDArray[Any] | Answer") -> Judged:
+    """Put a prediction beside its truth."""
+    ids = said if isinstance(said, np.ndarray) else said.ids
+    prediction = None if isinstance(said, np.ndarray) else said.prediction
+    return Judged(sample["id"], sample["group"], sample["mask"], ids, prediction)
 
 
 def check_classes(num_classes: int, labels: LabelMap) -> None:

@@ -5,12 +5,15 @@ Numpy only: importing this room imports neither torch nor a peer library.
 
 from terrazzo.metrics.confusion import ConfusionCounts
 from terrazzo.metrics.intervals import Interval, bootstrap_interval
+from terrazzo.metrics.meter import Judged, Meter
 from terrazzo.metrics.scores import ClassScore, Scores, score, score_matrix
 
 __all__ = [
     "ClassScore",
     "ConfusionCounts",
     "Interval",
+    "Judged",
+    "Meter",
     "Scores",
     "bootstrap_interval",
     "score",

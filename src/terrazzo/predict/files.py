@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from terrazzo.core.errors import DataError, RequestError, TerrazzoError
 from terrazzo.core.volume_files import VOLUME_SUFFIXES, is_volume, read_space, volume_stem, write_label_volume
 from terrazzo.predict.predictor import Predictor, read_pixels
-from terrazzo.predict.segment import to_ids, to_probabilities
+from terrazzo.predict.segment import Answer, to_probabilities
 
 if TYPE_CHECKING:
     from terrazzo.core.prediction import Prediction
@@ -192,13 +192,13 @@ def _predict_one(predictor: Predictor, item: PredictedFile) -> None:
     from terrazzo.core.images import write_png
 
     pixels = read_pixels(item.image)
-    prediction = _infer(predictor, pixels)
-    ids = to_ids(prediction)
+    answer = _answer(predictor, pixels)
+    ids = answer.ids
     if item.overlay:
         painted = predictor.paint(pixels, ids)
         _write(item.overlay, lambda path: write_png(path, painted))
     if item.probabilities:
-        _write_probabilities(item.probabilities, predictor, prediction)
+        _write_probabilities(item.probabilities, predictor, answer.prediction)
     raw = predictor.labels.decode(ids)
     if is_volume(item.mask):
         space = read_space(item.image)
@@ -207,10 +207,10 @@ def _predict_one(predictor: Predictor, item: PredictedFile) -> None:
         _write(item.mask, lambda path: write_png(path, raw))
 
 
-def _infer(predictor: Predictor, pixels: NDArray[Any]) -> "Prediction":
+def _answer(predictor: Predictor, pixels: NDArray[Any]) -> Answer:
     """Run the network; what is wrong with this one image must not stop the others."""
     try:
-        return predictor.infer(pixels)
+        return predictor.answer(pixels)
     except RequestError as error:  # for instance that it is smaller than the network takes
         raise DataError(str(error)) from error
     except (torch.OutOfMemoryError, MemoryError) as error:

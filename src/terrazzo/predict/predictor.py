@@ -9,7 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from terrazzo.core.errors import DataError, RequestError
-from terrazzo.predict.segment import infer, probabilities, to_ids
+from terrazzo.predict.backend import TorchBackend
+from terrazzo.predict.inference import Inference, Method, WholeImage
+from terrazzo.predict.segment import Answer, Ids, to_ids, to_probabilities
 
 if TYPE_CHECKING:
     from terrazzo.checkpoint import Card
@@ -29,12 +31,21 @@ class Predictor:
         model: the network, in evaluation mode.
         labels: names, colours and raw ids of its K classes.
         card: all that its folder says about it, scores included.
+        inference: how one image becomes logits; the whole image at once, unless said otherwise.
     """
 
-    def __init__(self, model: "SegmentationModel", labels: "LabelMap", card: "Card") -> None:
+    def __init__(
+        self,
+        model: "SegmentationModel",
+        labels: "LabelMap",
+        card: "Card",
+        *,
+        inference: Inference | None = None,
+    ) -> None:
         self.model = model
         self.labels = labels
         self.card = card
+        self.inference = inference or WholeImage(TorchBackend(model))
 
     def __repr__(self) -> str:
         """Say what it is in one line."""
@@ -45,7 +56,12 @@ class Predictor:
         """Where the network computes."""
         return next(self.model.parameters()).device
 
-    def predict(self, image: Image) -> NDArray[np.uint8] | NDArray[np.int16]:
+    @property
+    def method(self) -> Method:
+        """How predictions are made, in words."""
+        return self.inference.method
+
+    def predict(self, image: Image) -> Ids:
         """Return the label of every pixel.
 
         Args:
@@ -58,11 +74,16 @@ class Predictor:
         Raises:
             DataError: the image cannot be read, or has another number of channels than the model takes.
         """
-        return to_ids(self.infer(image))
+        return self.answer(image).ids
+
+    def answer(self, image: Image) -> Answer:
+        """Return the labels and the prediction they come from; arguments and errors as `predict`."""
+        prediction = self.infer(image)
+        return Answer(to_ids(prediction), prediction)
 
     def probabilities(self, image: Image) -> NDArray[np.float32]:
         """Return the softmax over classes, (K, H, W) float32 in 0..1; arguments and errors as `predict`."""
-        return probabilities(self.model, read_pixels(image))
+        return to_probabilities(self.infer(image))
 
     def overlay(self, image: Image, *, alpha: float = 0.5) -> NDArray[np.uint8]:
         """Return the image with its labels painted over it, (H, W, 3) RGB.
@@ -81,10 +102,10 @@ class Predictor:
         return overlay(pixels, ids, self.labels, alpha)
 
     def infer(self, image: Image) -> "Prediction":
-        """Run the network once; `to_ids` and `to_probabilities` read its result."""
+        """Return the logits of an image; `to_ids` and `to_probabilities` read them."""
         pixels = read_pixels(image)
         try:
-            return infer(self.model, pixels)
+            return self.inference(pixels)
         except DataError as error:
             if isinstance(image, np.ndarray):
                 raise
