@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrazzo.core.labels import LabelMap
-from terrazzo.core.resize import resize_ids, resize_image
 from terrazzo.core.randomness import Stream, generator
+from terrazzo.core.resize import resize_ids, resize_image
 from terrazzo.core.sample import Sample
 from terrazzo.datasets import SegmentationDataset
 from terrazzo.figures import as_rgb, overlay

@@ -78,7 +78,7 @@ def cut(
     if any(border):
         part = pad(part, border, pad_value(image.dtype))
         labels = pad(labels, border, void)
-    # A part that has the crop's size already is still the source's memory: what changes crops must not reach it.
+    # A part that has the crop's size already is still the source's memory, which no later change may reach.
     return _own(resize_image(part, crop), image), _own(resize_ids(labels, crop), mask)
 
 
