@@ -143,11 +143,14 @@ def test_study__mistakes(recipe: Path, tmp_path: Path, arguments: list[str], sen
 
 
 def test_preview_and_study__refuse_volumes_at_once(recipe: Path, tmp_path: Path) -> None:
-    root = make(tmp_path / "balls", count=6)
+    root, solid = (
+        make(tmp_path / "balls", count=6),
+        ["transforms.crop=[33,33,33]", "transforms.operations=[]"],
+    )
     sentence = "The data of kind 'volumes' are volumes; expected images, which contact sheets and studies"
     for more in ([], ["--each", "rain"]):
         with pytest.raises(RequestError, match=sentence):
-            invoke("preview", f"volumes:{root}", recipe, "--out", tmp_path / "sheet.png", *more)
+            invoke("preview", f"volumes:{root}", recipe, *solid, "--out", tmp_path / "sheet.png", *more)
     with pytest.raises(RequestError, match=sentence):
-        invoke("study", recipe, "data.kind=volumes", f"data.root={root}", "data.options={}", "--trials", 1)
+        invoke("study", recipe, *solid, "data.kind=volumes", f"data.root={root}", "data.options={}")
     assert not (tmp_path / "sheet.png").exists()
