@@ -49,7 +49,7 @@ def resize_sample(
 
     The two may come in different sizes, where the image was decoded at a fraction.
     """
-    return _resize_image(image, size), resize_ids(mask, size)
+    return resize_image(image, size), resize_ids(mask, size)
 
 
 def resize_ids(mask: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
@@ -61,7 +61,8 @@ def resize_ids(mask: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     return np.asarray(mask.take(rows, axis=0).take(columns, axis=1))
 
 
-def _resize_image(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+def resize_image(image: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
+    """Return an image (H, W, C), uint8, uint16 or float32, at `size`, by the rule at the top of this file."""
     import cv2
 
     height, width, channels = image.shape
