@@ -1,7 +1,7 @@
 """MC dropout: dropout stays on, and the mean of several random passes is the prediction.
 
 Gal and Ghahramani 2016, sections 3 and 4: the passes are samples of an approximate posterior, so how far
-they disagree says how little the model knows. Only dropout modules are switched on; batch norm stays as it is.
+they disagree says how little the model knows. Only dropout is switched on; batch norm keeps its statistics.
 
 Random numbers are counted: pass p of seed s drops the same whatever was predicted before. So a pass is one
 thinned network, the same for all images and tiles of one size; nothing of PyTorch's global state is changed.
@@ -48,7 +48,7 @@ class ThinnedBackend(TorchBackend):
         if not dropouts(model):
             raise RequestError(
                 f"The model {model.architecture!r} has no dropout (or only of rate 0), so random passes "
-                "would all be the same. Train one with dropout, such as model.dropout=0.1, or use an ensemble."
+                "would all be the same. Train it with dropout, such as model.dropout=0.1, or use an ensemble."
             )
 
     def run(self, image_BCHW: Tensor) -> Prediction:

@@ -4,7 +4,7 @@ Members may differ in architecture, stride and size; not in classes or channels.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from terrazzo.core.errors import RequestError
 from terrazzo.core.prediction import Prediction
 from terrazzo.predict.backend import Backend
 from terrazzo.predict.inference import Inference, Method
-from terrazzo.predict.merging import Merger
+from terrazzo.predict.merging import merge
 
 if TYPE_CHECKING:
     from terrazzo.predict.predictor import Predictor
@@ -66,17 +66,12 @@ class Ensemble:
 
     def __call__(self, image_HWC: NDArray[Any]) -> Prediction:
         """Predict one image; see `Inference`."""
-        merger: Merger | None = None
-        for member, weight in zip(self.members, self.weights, strict=True):
-            prediction = member(image_HWC)
-            if merger is None:
-                merger = Merger("mean", prediction, at_full_size=not self._one_grid())
-            merger.add(prediction, weight=weight)
-        assert merger is not None
-        return merger.merged()
+        strides = {member.backend.stride for member in self.members}
+        return merge("mean", lambda: self._predictions(image_HWC), at_full_size=len(strides) > 1)
 
-    def _one_grid(self) -> bool:
-        return len({_grid(member) for member in self.members}) == 1
+    def _predictions(self, image_HWC: NDArray[Any]) -> Iterator[tuple[Prediction, float]]:
+        for member, weight in zip(self.members, self.weights, strict=True):
+            yield member(image_HWC), weight
 
 
 def ensemble_predictor(
@@ -117,18 +112,6 @@ def load_ensemble(
 
     predictors = [load(folder, device) for folder in folders]
     return ensemble_predictor([wrap(each) for each in predictors] if wrap else predictors, weights)
-
-
-def _grid(member: Inference) -> tuple[Any, ...]:
-    """Say on which grid a member's logits lie, as far as it is known before it has run."""
-    backend = member.backend
-    model = getattr(backend, "model", None)
-    return (
-        backend.stride,
-        bool(getattr(model, "align_corners", False)),
-        member.method.tta,
-        member.method.tiles,
-    )
 
 
 def _refuse_unlike(backends: Sequence[Backend]) -> None:

@@ -7,7 +7,7 @@ Shapes: K classes, h x w logits, H x W pixels, r rows.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -32,7 +32,7 @@ class Rule:
     """Takes a term (second) into the running sum (first), in place."""
 
     divides: bool = False
-    """Whether the sum is divided by the number of predictions; else a factor that softmax takes out is left."""
+    """Whether the sum is divided by the number of predictions; else softmax takes that factor out."""
 
 
 def _log_shares(logits_KrW: Tensor) -> Tensor:
@@ -52,7 +52,7 @@ def _keep_larger(sum_KrW: Tensor, term_KrW: Tensor) -> None:
 
 
 def _add_exponentials(sum_KrW: Tensor, term_KrW: Tensor) -> None:
-    """Logarithm of a sum: max + log(1 + exp(-|difference|)); ten times as fast as torch.logaddexp on a CPU."""
+    """Take the logarithm of the sum: max + log(1 + exp(-|a - b|)); torch.logaddexp is ten times slower."""
     apart_KrW = (sum_KrW - term_KrW).abs_().neg_().exp_().add_(1).log_()
     torch.maximum(sum_KrW, term_KrW, out=sum_KrW)
     sum_KrW.add_(apart_KrW)
@@ -66,6 +66,31 @@ MERGES: Final = {
     "tsharpen": Rule(_sharpened, _add_exponentials),
 }
 """The rules by name; `docs/tta.md` defines them."""
+
+
+def merge(
+    rule: str, predictions: Callable[[], Iterable[tuple[Prediction, float]]], *, at_full_size: bool = False
+) -> Prediction:
+    """Merge predictions of one image, holding one at a time.
+
+    Args:
+        rule: a name in MERGES.
+        predictions: yields each prediction with its weight, the image at its own size first. Where they turn
+            out to lie on different grids after all, it is called again and they are merged at full size.
+        at_full_size: see `Merger`.
+
+    Returns:
+        The logarithms of the merged probabilities, up to a number per pixel that softmax takes out.
+    """
+    merger: Merger | None = None
+    for prediction, weight in predictions():
+        if merger is None:
+            merger = Merger(rule, prediction, at_full_size=at_full_size)
+        if not merger.takes(prediction):
+            return merge(rule, predictions, at_full_size=True)
+        merger.add(prediction, weight=weight)
+    assert merger is not None
+    return merger.merged()
 
 
 class Merger:
@@ -84,6 +109,13 @@ class Merger:
         self.count = 0
         shape = (first.logits.shape[1], *(first.size if at_full_size else first.logits.shape[2:]))
         self._sum_Khw = torch.empty(shape, dtype=torch.float32, device=first.logits.device)
+
+    def takes(self, prediction: Prediction) -> bool:
+        """Whether this prediction can be merged here; at full size any can."""
+        mine, theirs = (
+            (p.logits.shape, p.stride, tuple(p.size), p.align_corners) for p in (self.first, prediction)
+        )
+        return self.at_full_size or mine == theirs
 
     def add(self, prediction: Prediction, *, weight: float = 1.0) -> None:
         """Take in a prediction of the image: upright, at any scale where merged at full size.
@@ -119,11 +151,4 @@ class Merger:
     def _source(self, prediction: Prediction) -> FullRows:
         if self.at_full_size:
             return FullRows(prediction, self.first.size)
-        mine, theirs = (
-            (p.logits.shape, p.stride, tuple(p.size), p.align_corners) for p in (self.first, prediction)
-        )
-        if mine != theirs:
-            raise ValueError(
-                f"Predictions of {mine} and {theirs} lie on different grids; merge at full size."
-            )
         return FullRows(Prediction(prediction.logits, 1, tuple(prediction.logits.shape[2:])))

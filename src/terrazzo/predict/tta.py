@@ -3,8 +3,8 @@
 The untouched view is exactly what is predicted without. Every other view is padded at its end, as the network
 itself would pad it, *before* it is flipped or turned: its logits, laid upright again, then lie on the grid of
 the untouched view at any size and stride, so that a network that treats flipped images alike gives the same
-with augmentation as without. Views of scale 1 are therefore merged at the logits, which costs next to nothing;
-with other scales views are merged pixel by pixel, one at a time.
+with augmentation as without. Where no view is scaled they are therefore merged at the logits, which costs
+next to nothing; otherwise pixel by pixel, one view at a time.
 
 Views are predicted one after the other. On a CPU a batch of them is no faster (`docs/tta.md`) and takes more
 memory; and so anything that predicts one image, tiled or not, can be augmented.
@@ -13,6 +13,7 @@ Shapes: B images, C channels, K classes, h x w logits, H x W pixels.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,7 +24,7 @@ from terrazzo.core.errors import RequestError
 from terrazzo.core.prediction import Prediction, logits_size
 from terrazzo.predict.backend import Backend
 from terrazzo.predict.inference import Inference, Method
-from terrazzo.predict.merging import Merger
+from terrazzo.predict.merging import merge
 from terrazzo.predict.tta_spec import UPRIGHT, Orientation, TestTimeSpec, parse_tta
 
 
@@ -72,20 +73,23 @@ class TestTime:
         Raises:
             RequestError: a scaled view is smaller than the model takes.
         """
-        untouched = self.inner(image_HWC)
         if len(self.spec) == 1:
-            return untouched
+            return self.inner(image_HWC)
+        scales = len(self.spec.scales) > 1
+        return merge(self.spec.merge, lambda: self._views(image_HWC), at_full_size=scales)
+
+    def _views(self, image_HWC: NDArray[Any]) -> Iterator[tuple[Prediction, float]]:
+        """Predict view by view; what is wrong with the image shows at the untouched one."""
+        untouched = self.inner(image_HWC)
+        yield untouched, 1.0
         if image_HWC.ndim == self.backend.sides:
             image_HWC = image_HWC[..., None]
-        merger = Merger(self.spec.merge, untouched, at_full_size=len(self.spec.scales) > 1)
-        merger.add(untouched)
         padding = self._padding.for_stride(untouched.stride)
         for scale in self.spec.scales:
             scaled_HWC = _scaled(image_HWC, scale)
             for orientation in self.spec.orientations:
                 if (scale, orientation) != (1, UPRIGHT):
-                    merger.add(self._view(scaled_HWC, orientation, padding, scale))
-        return merger.merged()
+                    yield self._view(scaled_HWC, orientation, padding, scale), 1.0
 
     def _view(
         self, image_HWC: NDArray[Any], orientation: Orientation, padding: "Padding", scale: float
@@ -131,7 +135,7 @@ class Padding:
         return replace(self, multiple=math.lcm(self.multiple, stride))
 
     def pad(self, image_HWC: NDArray[Any]) -> NDArray[Any]:
-        """Return the image at multiples; the same array where nothing is missing, else float32 with `fill`."""
+        """Return the image at multiples; the same array if it is already, else float32 with `fill`."""
         sides = image_HWC.shape[:-1]
         missing = [-side % self.multiple for side in sides]
         if not any(missing):

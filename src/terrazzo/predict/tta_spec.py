@@ -147,8 +147,8 @@ def _angle(text: str) -> int:
     if angle not in {0, 90, 180, 270}:
         near = closest(text, ("90", "180", "270"))
         raise RequestError(
-            f"rot={text} cannot be undone exactly; expected quarter turns: 90, 180 or 270, with colons between"
-            f"{f' (did you mean {near}?)' if near else ''}, or 'rot90' for all of them."
+            f"rot={text} cannot be undone exactly; expected quarter turns: 90, 180 or 270, with colons "
+            f"between{f' (did you mean {near}?)' if near else ''}, or 'rot90' for all of them."
         )
     return int(angle)
 
@@ -160,7 +160,8 @@ def _scale(text: str) -> float:
         scale = math.nan
     if not 0 < scale < math.inf:
         raise RequestError(
-            f"scale={text} is no factor; expected numbers above 0 with colons between, such as scale=0.75:1.25."
+            f"scale={text} is no factor; expected numbers above 0 with colons between, such as "
+            "scale=0.75:1.25."
         )
     return scale
 
@@ -170,10 +171,11 @@ def _orientations(flips: Iterable[str], turns: Iterable[int]) -> tuple[Orientati
 
     Upside down is left to right and half a turn.
     """
-    choices = [(False, True) if name in set(flips) else (False,) for name in ("hflip", "vflip", "dflip")]
+    sets = [(False, True) if name in set(flips) else (False,) for name in ("hflip", "vflip", "dflip")]
     found = {
-        Orientation(flip=across != down, turns=(turn // 90 + 2 * down) % 4, depth=depth)
-        for across, down, depth, turn in itertools.product(*choices, {0, *turns})
+        Orientation(across != down, (turn // 90 + (2 if down else 0)) % 4, depth)
+        for across, down, depth in itertools.product(*sets)
+        for turn in {0, *turns}
     }
     return tuple(sorted(found))
 
