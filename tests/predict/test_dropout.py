@@ -107,7 +107,7 @@ def test_monte_carlo__tiles_and_the_like_are_wrapped_inside() -> None:
 
 def test_monte_carlo__a_network_without_dropout_is_refused() -> None:
     for model in (Averages(4), build_model("unet", num_classes=3, num_blocks=1)):
-        with pytest.raises(RequestError, match="has no dropout .* use an ensemble"):
+        with pytest.raises(RequestError, match=r"has no dropout .* use an ensemble"):
             monte_carlo(model)
     with pytest.raises(RequestError, match="MC dropout with 1 passes has no mean; expected 2 or more"):
         monte_carlo(Averages(4, dropout=0.5), passes=1)

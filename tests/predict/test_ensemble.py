@@ -26,7 +26,9 @@ def mean(shares: list[NDArray[np.float32]], weights: list[float]) -> NDArray[Any
 
 @pytest.mark.parametrize("weights", [None, [1, 2, 5]])
 @pytest.mark.parametrize("strides", [(1, 1, 1), (1, 4, 8), (8, 2, 2)])
-def test_ensemble__is_the_mean_of_probabilities(strides: tuple[int, ...], weights: list[float] | None) -> None:
+def test_ensemble__is_the_mean_of_probabilities(
+    strides: tuple[int, ...], weights: list[float] | None
+) -> None:
     members = [averages(stride, symmetric=False, seed=i) for i, stride in enumerate(strides)]
     shares = [to_probabilities(member(photo())) for member in members]
     result = Ensemble(members, weights)(photo())
@@ -105,7 +107,9 @@ def test_ensemble_predictor__answers_for_all_of_them() -> None:
         (("sky", "road"), r"model 1 has 3 classes \(sky, road, car\), model 2 has 2 \(sky, road\)"),
     ],
 )
-def test_ensemble_predictor__unlike_classes_are_refused_by_name(names: tuple[str, ...], sentence: str) -> None:
+def test_ensemble_predictor__unlike_classes_are_refused_by_name(
+    names: tuple[str, ...], sentence: str
+) -> None:
     with pytest.raises(RequestError, match=sentence):
         ensemble_predictor([predictor("sky", "road", "car"), predictor(*names)])
 

@@ -78,19 +78,21 @@ def at_pixels(prediction: Prediction, size: tuple[int, int]) -> NDArray[np.float
     for axis, (new, old) in enumerate(zip(size, prediction.size, strict=True), start=1):
         places = ((np.arange(new) + 0.5) * old / new) / prediction.stride - 0.5
         nodes = np.arange(values.shape[axis])
-        values = np.apply_along_axis(lambda line, p=places, n=nodes: np.interp(p, n, line), axis, values)
+        lines = np.moveaxis(values, axis, -1)
+        read = [np.interp(places, nodes, line) for line in lines.reshape(-1, len(nodes))]
+        values = np.moveaxis(np.reshape(read, (*lines.shape[:-1], new)), -1, axis)
     return values
 
 
 def merged_by_definition(logits: list[NDArray[Any]], rule: str) -> NDArray[np.float64]:
     shares = np.stack([softmax(each) for each in logits])
     merged = {
-        "mean": lambda: shares.mean(axis=0),
-        "logits": lambda: softmax(np.mean(logits, axis=0)),
-        "gmean": lambda: shares.prod(axis=0) ** (1 / len(shares)),
-        "max": lambda: shares.max(axis=0),
-        "tsharpen": lambda: (shares**0.5).mean(axis=0),
-    }[rule]()
+        "mean": shares.mean(axis=0),
+        "logits": softmax(np.mean(logits, axis=0)),
+        "gmean": shares.prod(axis=0) ** (1 / len(shares)),
+        "max": shares.max(axis=0),
+        "tsharpen": (shares**0.5).mean(axis=0),
+    }[rule]
     return np.asarray(merged / merged.sum(axis=0))
 
 
@@ -132,12 +134,16 @@ def test_tta__flipped_and_scaled_at_a_stride_that_does_not_fit() -> None:
     inner = averages(4, symmetric=True)
     image = photo(41, 58)
     result = to_probabilities(TestTime(inner, "scale=1.2")(image))
-    np.testing.assert_allclose(to_probabilities(TestTime(inner, f"{ALL},scale=1.2")(image)), result, atol=2e-5)
+    np.testing.assert_allclose(
+        to_probabilities(TestTime(inner, f"{ALL},scale=1.2")(image)), result, atol=2e-5
+    )
 
 
 def test_tta__geometric_mean_is_the_mean_of_logits() -> None:
     inner, image = averages(4, symmetric=False), photo()
-    first, second = (to_probabilities(TestTime(inner, f"hflip,merge={m}")(image)) for m in ("gmean", "logits"))
+    first, second = (
+        to_probabilities(TestTime(inner, f"hflip,merge={m}")(image)) for m in ("gmean", "logits")
+    )
     np.testing.assert_allclose(first, second, atol=1e-6)
 
 
@@ -243,5 +249,7 @@ def test_tta__volumes_flip_and_turn() -> None:
 def test_tta__what_does_not_fit_the_model() -> None:
     with pytest.raises(RequestError, match="Volumes are not scaled for test-time augmentation"):
         TestTime(WholeImage(TorchBackend(Voxels())), "scale=2")
-    with pytest.raises(RequestError, match="dflip turns the slices of volumes around; this model takes images"):
+    with pytest.raises(
+        RequestError, match="dflip turns the slices of volumes around; this model takes images"
+    ):
         TestTime(averages(4), parse_tta("dflip"))

@@ -68,8 +68,14 @@ def test_words__every_set_of_flips_and_turns_has_some() -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("hfilp", r"Unknown part of test-time augmentation 'hfilp': did you mean 'hflip'\? Known: dflip, hflip"),
-        ("hflip,merge=tsharp", r"Unknown merge 'tsharp': did you mean 'tsharpen'\? Known: gmean, logits, max"),
+        (
+            "hfilp",
+            r"Unknown part of test-time augmentation 'hfilp': did you mean 'hflip'\? Known: dflip, hflip",
+        ),
+        (
+            "hflip,merge=tsharp",
+            r"Unknown merge 'tsharp': did you mean 'tsharpen'\? Known: gmean, logits, max",
+        ),
         ("hflip;vflip", "Unknown part of test-time augmentation 'hflip;vflip'"),
         ("hflip,hflip", "'hflip,hflip' names 'hflip' twice. Give it once"),
         ("hflip=2", "'hflip=2' in 'hflip=2': expected 'hflip'"),

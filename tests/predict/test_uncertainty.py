@@ -12,8 +12,8 @@ from PIL import Image
 from terrazzo.core.errors import RequestError, TerrazzoError
 from terrazzo.core.images import read_image
 from terrazzo.core.prediction import Prediction
-from terrazzo.predict import to_probabilities
 from terrazzo.predict import rows as full_rows
+from terrazzo.predict import to_probabilities
 from terrazzo.predict.confidence import DEFINITIONS, confidence_map, write_confidence
 from terrazzo.predict.ensemble import Ensemble
 from terrazzo.predict.rows import FullRows, blocks
@@ -125,7 +125,7 @@ def test_write_confidence__says_what_its_values_mean(tmp_path: Path, kind: Any) 
     write_confidence(tmp_path / "a.png", confidence, kind)
     with Image.open(tmp_path / "a.png") as image:
         assert image.mode == "L"
-        assert image.info["Description"] == DEFINITIONS[kind]  # type: ignore[union-attr]
+        assert image.info["Description"] == DEFINITIONS[kind]
     np.testing.assert_array_equal(read_image(tmp_path / "a.png")[..., 0], confidence)
 
 
