@@ -114,7 +114,7 @@ def batch_ratio(plain: Inference, image: NDArray[Any], repeats: int = 7) -> floa
     ratios = []
     for _ in range(repeats):
         start = time.perf_counter()
-        for half in both.split(1):
+        for half in (both[:1], both[1:]):
             plain.backend.run(half)
         middle = time.perf_counter()
         plain.backend.run(both)

@@ -15,7 +15,7 @@ from terrazzo.models.base import SegmentationModel
 from terrazzo.predict import TorchBackend, WholeImage, to_ids, to_probabilities
 from terrazzo.predict.inference import Inference, Method
 from terrazzo.predict.merging import MERGES, merge
-from terrazzo.predict.tta import TestTime, with_tta
+from terrazzo.predict.tta import Padding, TestTime, with_tta
 from terrazzo.predict.tta_spec import parse_tta
 from tests.predict.networks import Averages, Foreign, averages
 
@@ -253,3 +253,15 @@ def test_tta__what_does_not_fit_the_model() -> None:
         RequestError, match="dflip turns the slices of volumes around; this model takes images"
     ):
         TestTime(averages(4), parse_tta("dflip"))
+
+
+def test_padding__fits_logits_of_any_stride() -> None:
+    padding = Padding(4, (1.5,)).for_stride(6)
+    assert padding.multiple == 12
+    padded = padding.pad(np.zeros((13, 24, 1), np.uint8))
+    assert padded.shape == (24, 24, 1)
+    assert (padded[13:] == 1.5).all()
+    assert not padded[:13].any()
+    whole = np.zeros((12, 24, 1), np.uint8)
+    assert padding.pad(whole) is whole
+    assert Padding(4).pad(np.full((3, 4, 1), 7, np.uint8))[3].tolist() == [[7]] * 4
