@@ -139,8 +139,8 @@ class GeoPackage:
 
     def _failed(self, error: sqlite3.Error) -> TerrazzoError:
         return TerrazzoError(
-            f"{self._path} cannot be written: {error}. Free some space there, then repeat the command; what is "
-            "predicted is kept."
+            f"{self._path} cannot be written: {error}. Free some space there, then repeat the command; "
+            "what is predicted is kept."
         )
 
 

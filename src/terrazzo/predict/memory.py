@@ -71,11 +71,11 @@ def needed(model: nn.Module, size: tuple[int, int], *, in_channels: int, itemsiz
     return Need(counter.peak, logits.numel() * 4 + pixels * (1 if logits.shape[1] <= 255 else 2))
 
 
-class LiveBytes(TorchDispatchMode):
+class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of tensors that are alive, operation by operation; `peak` is the most there were."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = 0
         self.peak = 0
         self._known: dict[int, Any] = {}
@@ -105,7 +105,7 @@ class LiveBytes(TorchDispatchMode):
 
 
 class _FlashAttention(TorchFunctionMode):
-    """Stands for attention by its result alone: on a real device it is computed in blocks, on meta it is not."""
+    """Stands for attention by its result alone: real devices compute it in blocks, meta does not."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Answer for attention; leave all else as it is."""

@@ -114,7 +114,8 @@ def _write_geojson(path: Path, areas: Iterable[Area], crs: Any) -> list[str]:
     notes = []
     if crs is None:
         notes.append(
-            "The raster has no CRS, so the GeoJSON is in the raster's coordinates, not in longitude and latitude."
+            "The raster has no CRS, so the GeoJSON is in the raster's coordinates, "
+            "not in longitude and latitude."
         )
     with path.open("w", encoding="utf-8") as file:
         file.write('{"type": "FeatureCollection", "features": [')

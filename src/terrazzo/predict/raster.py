@@ -20,7 +20,7 @@ from terrazzo.predict.raster_file import NO_CONFIDENCE, Compression, Look, write
 from terrazzo.predict.raster_job import Job, checked_nodata, raw_table, request
 from terrazzo.predict.raster_journal import Layer, Work, begun, check_room
 from terrazzo.predict.raster_rows import Kind, Panel, Rows, panels
-from terrazzo.predict.raster_window import Source, import_rasterio
+from terrazzo.predict.raster_window import CACHE_MB, Source, import_rasterio
 from terrazzo.predict.tiled import USUAL_GRID, Grid, Tiled, grid_step
 
 AnyPath = str | PathLike[str]
@@ -110,11 +110,14 @@ def predict_raster(
         DataError: the raster cannot be read, has too few bands, or holds no data at all.
         TerrazzoError: a result cannot be written, or there is too little disk or memory.
     """
-    import_rasterio()
+    rasterio = import_rasterio()
     job = Job(Path(path), Path(out), confidence, polygons)
     job.check(overwrite)
     nodata = checked_nodata(predictor.labels, nodata)
-    with Source(job.path, bands, predictor.model.in_channels, predictor.card.mean) as source:
+    with (
+        rasterio.Env(GDAL_CACHEMAX=CACHE_MB),
+        Source(job.path, bands, predictor.model.in_channels, predictor.card.mean) as source,
+    ):
         if tile is None and (before := begun(job.work)):
             tile, overlap = before["tile"], before["overlap"] if overlap is None else overlap
         cut = _cut(predictor.inference, source, tile, overlap, announce)

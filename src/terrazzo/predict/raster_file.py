@@ -13,7 +13,7 @@ from terrazzo.core.errors import RequestError, TerrazzoError
 from terrazzo.core.labels import LabelMap
 from terrazzo.predict.predictor import Predictor
 from terrazzo.predict.raster_journal import Layer
-from terrazzo.predict.raster_window import CACHE_MB, Place, import_rasterio, quiet
+from terrazzo.predict.raster_window import Place, import_rasterio, quiet
 
 Compression = Literal["deflate", "zstd", "lzw", "none"]
 BLOCK = 512
@@ -73,21 +73,21 @@ def write_layer(
     compression, notes = _possible(compression)
     temporary = path.with_name(f".{path.name}.new")
     try:
-        with rasterio.Env(GDAL_CACHEMAX=CACHE_MB), quiet():
-            with rasterio.open(temporary, "w", **_profile(layer, place, look, compression)) as file:
-                _describe(file, place, look)
-                height = layer.size[0]
-                for row in range(0, height, BLOCK):
-                    last = min(row + BLOCK, height)
-                    file.write(layer.read(row, last), 1, window=((row, last), (0, layer.size[1])))
-                if overviews:
-                    factors = [2**power for power in range(1, 16) if max(layer.size) >> power >= BLOCK // 2]
-                    file.build_overviews(factors, rasterio.enums.Resampling.nearest)
+        with quiet(), rasterio.open(temporary, "w", **_profile(layer, place, look, compression)) as file:
+            _describe(file, place, look)
+            height = layer.size[0]
+            for row in range(0, height, BLOCK):
+                last = min(row + BLOCK, height)
+                file.write(layer.read(row, last), 1, window=((row, last), (0, layer.size[1])))
+            if overviews:
+                factors = [2**power for power in range(1, 16) if max(layer.size) >> power >= BLOCK // 2]
+                file.build_overviews(factors, rasterio.enums.Resampling.nearest)
         temporary.replace(path)
     except (OSError, rasterio.errors.RasterioError) as error:
+        reason = " ".join(str(error.__cause__ or error).split())
         raise TerrazzoError(
-            f"{path} cannot be written: {' '.join(str(error.__cause__ or error).split())}. Free some space there, "
-            "or check that you may write to it; then repeat the command, what is predicted is kept."
+            f"{path} cannot be written: {reason}. Free some space there, or check that you may write to it; "
+            "then repeat the command, what is predicted is kept."
         ) from error
     finally:
         with suppress(OSError):

@@ -51,7 +51,7 @@ class Job:
 
 
 def request(predictor: Predictor, job: Job, source: Source, cut: Tiled, nodata: int) -> dict[str, Any]:
-    """Return all that the result depends on: unfinished work is continued only where all of it is the same."""
+    """Return all that the result depends on: unfinished work goes on only where all of it is the same."""
     facts = job.path.stat()
     return {
         "raster": [str(job.path.resolve()), facts.st_size, facts.st_mtime_ns],

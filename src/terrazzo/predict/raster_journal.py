@@ -1,4 +1,4 @@
-"""Work on a raster that can be stopped at any instant: finished rows lie in plain files, a journal says which.
+"""Work on a raster that can be stopped at any instant: finished rows in plain files, a journal says which.
 
 The folder of work lies beside the result and is removed with the last step. Rows are made durable before the
 journal says that they are there; a line of the journal that was cut off in the middle is as if never written.
@@ -46,7 +46,7 @@ class Layer:
             self._write_at(line * self._bytes_per_row + column * self.dtype.itemsize, values_m)
 
     def _write_at(self, offset: int, values: NDArray[Any]) -> None:
-        left = memoryview(values).cast("B")
+        left = memoryview(values.view(np.uint8).reshape(-1))  # type: ignore[arg-type]
         self._file.seek(offset)
         while left:
             left = left[self._file.write(left) :]

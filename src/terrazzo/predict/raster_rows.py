@@ -95,7 +95,8 @@ class Panel:
 
     def _touches(self, x: int) -> bool:
         stride, sums = self.kind.stride, self._blend.sum_Khw
-        return x < (self._left + sums.shape[2]) * stride and x + self.grid.tile > self._left * stride
+        right = int(self._left + sums.shape[2])
+        return x < right * stride and x + self.grid.tile > self._left * stride
 
     @property
     def rows_of_tiles(self) -> range:
@@ -225,7 +226,7 @@ def _stretch(
         for index, side in zip((rows, columns), logits_Knw.shape[1:], strict=True)
     )
     ids, chance = [], []
-    for lines in torch.arange(len(rows)).split(16):
+    for lines in torch.split(torch.arange(len(rows)), 16):
         part = down[lines][:, None]
         tall = logits_Knw[:, rows[lines]] * (1 - part) + logits_Knw[:, below[lines]] * part
         full = tall[:, :, columns] * (1 - right) + tall[:, :, beside] * right

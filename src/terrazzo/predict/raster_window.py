@@ -157,7 +157,7 @@ class Source:
         dtype = np.result_type(*(np.dtype(self._file.dtypes[band - 1]) for band in self.bands))
         if dtype.kind not in "uif":
             raise DataError(
-                f"{self.path} holds {dtype} values; expected whole or floating-point numbers. Convert it first."
+                f"{self.path} holds {dtype} values; expected whole or floating-point numbers. Convert it."
             )
         return dtype
 
