@@ -1,5 +1,6 @@
 """A network whose receptive field is known, and predictors around it."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -45,9 +46,15 @@ def small(num_classes: int = 3, in_channels: int = 3, *, align_corners: bool = F
         model = Small(num_classes, in_channels, align_corners=align_corners)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    for parameter in model.layers[-1].parameters():
-        parameter.mul_(20)
-    return model.eval()
+    noise = torch.from_numpy(np.random.default_rng(1).integers(0, 256, (1, in_channels, 64, 64)))
+    model.eval()
+    with torch.no_grad():
+        logits = model(noise.float()).logits
+        last = model.layers[-1]
+        last.weight.div_(logits.std(dim=(0, 2, 3))[:, None, None, None])
+        logits = model(noise.float()).logits
+        last.bias.sub_(logits.mean(dim=(0, 2, 3)))  # so that every class wins somewhere
+    return model
 
 
 def predictor(model: SegmentationModel, labels: LabelMap = LABELS) -> Predictor:

@@ -52,7 +52,7 @@ def test_tiled__equals_the_whole_image_beyond_the_receptive_field(size: tuple[in
     difference = (given.logits - expected.logits)[0].abs().amax(dim=0).numpy()
     spread = float(expected.logits.std())
     assert difference[far].max() < 1e-5 * spread
-    assert 1e-4 * spread < difference[~far].max() < 0.05 * spread, "borders count, but hardly"
+    assert 1e-4 * spread < difference[~far].max() < 0.1 * spread, "borders count, but hardly"
     assert (given.stride, given.size) == (expected.stride, expected.size)
 
 

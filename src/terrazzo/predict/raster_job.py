@@ -58,7 +58,7 @@ def request(predictor: Predictor, job: Job, source: Source, cut: Tiled, nodata: 
         "bands": list(source.bands),
         "tile": cut.tile,
         "overlap": cut.overlap,
-        "method": cut.method.to_json(),
+        "method": cut.inference.method.to_json(),
         "model": _digest(predictor),
         "classes": predictor.labels.to_json(),
         "nodata": nodata,
