@@ -11,7 +11,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.errors import NotGeoreferencedWarning
 
-GENUINE = Path(__file__).parents[2] / "shared/data/samples/geotiff/tests/data"
+GENUINE = Path(__file__).parents[3] / "shared/data/samples/geotiff/tests/data"
 PLACE = {"crs": "EPSG:32631", "transform": Affine(0.5, 0, 500000, 0, -0.5, 5000000)}
 """UTM zone 31 north, half a metre a pixel."""
 

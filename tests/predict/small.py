@@ -51,6 +51,8 @@ def small(num_classes: int = 3, in_channels: int = 3, *, align_corners: bool = F
     with torch.no_grad():
         logits = model(noise.float()).logits
         last = model.layers[-1]
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
         last.weight.div_(logits.std(dim=(0, 2, 3))[:, None, None, None])
         logits = model(noise.float()).logits
         last.bias.sub_(logits.mean(dim=(0, 2, 3)))  # so that every class wins somewhere
@@ -68,6 +70,6 @@ def predictor(model: SegmentationModel, labels: LabelMap = LABELS) -> Predictor:
         labels=labels.to_json(),
         mean=tuple(model.normalize.mean.flatten().tolist()),
         std=tuple(model.normalize.std.flatten().tolist()),
-        channel_order="RGB",
+        channel_order="RGB" if model.in_channels == 3 else "as stored",
     )
     return Predictor(model, labels, card)

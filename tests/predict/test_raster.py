@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ from terrazzo.predict.tiled import Tiled
 from tests.predict.rasters import PLACE, genuine, noise, read_ids, write_raster
 from tests.predict.small import LABELS, predictor, small
 
-CUT = {"tile": 128, "overlap": 32}
+CUT: dict[str, Any] = {"tile": 128, "overlap": 32}
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_predict_raster__the_same_in_panels(
     some = predictor(small())
     predict_raster(some, scene, tmp_path / "one.tif", confidence=True, **CUT)
     monkeypatch.setattr(raster_rows, "SUMS_BYTES", 15_000)
-    calls = []
+    calls: list[Any] = []
     some.inference = Watched(some.inference.backend, calls)
     predict_raster(some, scene, tmp_path / "many.tif", confidence=True, **CUT)
     assert len(calls) > 1 + 4 * 5, "tiles at a panel's border are predicted for both"
@@ -176,6 +177,19 @@ def test_predict_raster__chosen_bands_in_the_models_order(tmp_path: Path) -> Non
     np.testing.assert_array_equal(read_ids(tmp_path / "out.tif"), tiled_ids(some, image[:, :, [3, 0, 1]]))
 
 
+def test_predict_raster__colours_are_found_by_their_names(tmp_path: Path) -> None:
+    """Satellite images often begin with blue; a model of RGB is given red first."""
+    image = noise(150, 200, 4)
+    path = write_raster(tmp_path / "scene.tif", image)
+    kinds = rasterio.enums.ColorInterp
+    with rasterio.open(path, "r+") as file:
+        file.colorinterp = [kinds.blue, kinds.green, kinds.red, kinds.undefined]
+    some = predictor(small())
+    done = predict_raster(some, path, tmp_path / "out.tif", **CUT)
+    assert done.notes == ("Red, green and blue are bands 3, 2, 1 of scene.tif, as it says.",)
+    np.testing.assert_array_equal(read_ids(done.mask), tiled_ids(some, image[:, :, [2, 1, 0]]))
+
+
 def test_predict_raster__alpha_is_a_mask_not_a_channel(tmp_path: Path) -> None:
     image = noise(150, 200, 4)
     image[..., 3] = 255
@@ -208,8 +222,6 @@ def test_predict_raster__nowhere_on_earth_is_a_note(tmp_path: Path) -> None:
         ("cogeo.tif", 3, None),
         ("shade.tif", 1, None),
         ("RGBA.uint16.tif", 3, None),
-        ("float_nan.tif", 1, None),
-        ("rotated.tif", 1, (1,)),
         ("world.byte.tif", 1, None),
     ],
 )
@@ -232,6 +244,22 @@ def test_predict_raster__genuine_files(
         if source.dtypes[0].startswith("float"):
             valid &= np.isfinite(source.read(1))
     np.testing.assert_array_equal(ids != 255, valid)
+
+
+@pytest.mark.parametrize("name", ["float_nan.tif", "rotated.tif", "byte.tif", "test_esri_wkt.tif"])
+def test_predict_raster__genuine_files_that_are_too_small(tmp_path: Path, name: str) -> None:
+    path = genuine(name)
+    with pytest.raises(DataError, match=rf"{name} has \d+ x \d+ pixels; models take sides from 33 pixels"):
+        predict_raster(predictor(small(in_channels=1)), path, tmp_path / "out.tif", bands=(1,))
+    assert not list(tmp_path.iterdir())
+
+
+def test_predict_raster__genuine_files_without_any_data(tmp_path: Path) -> None:
+    path = genuine("all-nodata.tif")
+    with pytest.raises(DataError, match=r"all-nodata\.tif holds no data"):
+        predict_raster(
+            predictor(small(in_channels=4)), path, tmp_path / "out.tif", bands=(1, 2, 3, 4), tile=512
+        )
 
 
 def test_predict_raster__a_rotated_raster_stays_rotated(tmp_path: Path) -> None:
@@ -451,8 +479,6 @@ def test_predict_raster__damaged_in_the_middle(tmp_path: Path) -> None:
     ):
         predict_raster(some, path, tmp_path / "out.tif", **CUT)
     path.write_bytes(whole)
-    import os
-
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
     with pytest.raises(RequestError, match="begun with another raster"):
         predict_raster(some, path, tmp_path / "out.tif", **CUT)

@@ -91,7 +91,8 @@ def predict_raster(
         predictor: the model. Where its inference is `Tiled`, the raster is cut like that.
         path: any raster that GDAL reads, of any size; uint8, uint16 or float as the model was trained.
         out: the GeoTIFF to write. Unfinished work lies beside it in a folder `.NAME.work`.
-        bands: which bands are the model's channels, counted from 1; by default all but alpha.
+        bands: which bands are the model's channels, counted from 1; by default red, green and blue as the
+            file names them for a model of RGB, else all but alpha.
         tile: side of a tile, pixels; by default the largest that fits into memory, at most 2048.
         overlap: pixels that tiles share at least; by default a quarter of the tile.
         confidence: also write `STEM_confidence.tif`.
@@ -116,8 +117,9 @@ def predict_raster(
     nodata = checked_nodata(predictor.labels, nodata)
     with (
         rasterio.Env(GDAL_CACHEMAX=CACHE_MB),
-        Source(job.path, bands, predictor.model.in_channels, predictor.card.mean) as source,
+        Source(job.path, bands, predictor.card) as source,
     ):
+        _refuse_small(source)
         if tile is None and (before := begun(job.work)):
             tile, overlap = before["tile"], before["overlap"] if overlap is None else overlap
         cut = _cut(predictor.inference, source, tile, overlap, announce)
@@ -238,6 +240,16 @@ def _valid_share(ids: Layer, nodata: int) -> float:
         for row in range(0, height, 512)
     )
     return valid / (height * width)
+
+
+def _refuse_small(source: Source) -> None:
+    from terrazzo.models.base import MIN_SIDE
+
+    if min(source.size) < MIN_SIDE:
+        raise DataError(
+            f"{source.path} has {source.size[1]} x {source.size[0]} pixels; models take sides from "
+            f"{MIN_SIDE} pixels. Take a raster that covers more."
+        )
 
 
 def _nothing_there(path: Path) -> str:

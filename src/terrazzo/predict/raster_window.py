@@ -10,12 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terrazzo.core.errors import DataError, MissingExtraError, RequestError
+
+if TYPE_CHECKING:
+    from terrazzo.checkpoint import Card
+
+RGB = ("red", "green", "blue")
+"""The model's channels by GDAL's names."""
 
 CACHE_MB = 128
 """What GDAL may keep of the blocks it has read or not yet written."""
@@ -41,9 +47,9 @@ class Source:
 
     Args:
         path: any raster that GDAL reads.
-        bands: which bands are the model's channels, counted from 1; by default all but alpha.
-        in_channels: how many the model takes.
-        fill: what the network is shown where there is no data, one value per channel.
+        bands: which bands are the model's channels, counted from 1; by default red, green and blue as the
+            file names them for a model of RGB, else all but alpha.
+        card: of the model: its channels, and their mean, which it is shown where there is no data.
 
     Attributes:
         size: (H, W), pixels.
@@ -58,21 +64,19 @@ class Source:
         MissingExtraError: rasterio is not installed.
     """
 
-    def __init__(
-        self, path: Path, bands: Sequence[int] | None, in_channels: int, fill: Sequence[float]
-    ) -> None:
+    def __init__(self, path: Path, bands: Sequence[int] | None, card: "Card") -> None:
         self.path = path
         self.notes: list[str] = []
         self._file = _opened(path)
         try:
             self.size: tuple[int, int] = (self._file.height, self._file.width)
             self.place = _place(self._file)
-            self.bands = self._chosen(bands, in_channels)
+            self.bands = self._chosen(bands, card)
             self.dtype = self._common_dtype()
         except BaseException:
             self._file.close()
             raise
-        self._fill_C = np.asarray(fill, np.float64).astype(self.dtype)
+        self._fill_C = np.asarray(card.mean, np.float64).astype(self.dtype)
         flags = [self._file.mask_flag_enums[band - 1] for band in self.bands]
         self._all_valid = all(any(flag.name == "all_valid" for flag in each) for each in flags)
         if self.place.crs is None:
@@ -82,7 +86,7 @@ class Source:
         """Return a window's pixels (n, m, C), and (n, m) whether they hold data.
 
         A pixel holds no data where the file says so for every band that is read; of floating-point values for
-        any band, or where one is not finite. The network is shown `fill` there.
+        any band, or where one is not finite. The network is shown its mean there.
 
         Raises:
             DataError: the window cannot be read.
@@ -121,14 +125,16 @@ class Source:
         """Close the file."""
         self._file.close()
 
-    def _chosen(self, bands: Sequence[int] | None, in_channels: int) -> list[int]:
-        count = self._file.count
-        alpha = [i for i, kind in enumerate(self._file.colorinterp, start=1) if kind.name == "alpha"]
-        plain = [band for band in range(1, count + 1) if band not in alpha]
+    def _chosen(self, bands: Sequence[int] | None, card: "Card") -> list[int]:
+        in_channels = card.in_channels
         if bands is not None:
             return self._checked(list(bands), in_channels)
+        kinds = [kind.name for kind in self._file.colorinterp]
+        if card.channel_order == "RGB" and all(kinds.count(color) == 1 for color in RGB):
+            return self._colors(kinds)
+        plain = [band for band, kind in enumerate(kinds, start=1) if kind != "alpha"]
         if len(plain) < in_channels:
-            palette = any(kind.name == "palette" for kind in self._file.colorinterp)
+            palette = "palette" in kinds
             more = " Its one band is a palette; turn it into colours first: gdal_translate -expand rgb."
             raise DataError(
                 f"{self.path} has {_bands(len(plain))}, but the model takes {_bands(in_channels)}."
@@ -141,6 +147,14 @@ class Source:
                 f"order of the model's channels, for instance bands {example}."
             )
         return plain
+
+    def _colors(self, kinds: list[str]) -> list[int]:
+        """Return the bands that the file calls red, green and blue, wherever they are."""
+        bands = [kinds.index(color) + 1 for color in RGB]
+        if bands != [1, 2, 3]:
+            given = ", ".join(map(str, bands))
+            self.notes.append(f"Red, green and blue are bands {given} of {self.path.name}, as it says.")
+        return bands
 
     def _checked(self, bands: list[int], in_channels: int) -> list[int]:
         count = self._file.count
