@@ -1,10 +1,10 @@
-"""Fine-grained mIoU: the IoU of every image by itself, averaged over images, over classes, and over the worst.
+"""Fine-grained mIoU: the IoU of every image by itself, averaged over images, classes, and the worst.
 
 Wang et al. 2023, Revisiting Evaluation Metrics for Semantic Segmentation, section 3,
 https://arxiv.org/abs/2310.19252: mIoU^I averages the classes of an image, then the images; mIoU^C the images
-of a class, then the classes. A class counts in the images in whose truth it is, predicted or not, as there; so
-an image counts unless it is void throughout. Worst q % is the mean of the lowest q % of the images, rounded
-down, at least one; the tail mean averages that over q = 10, 20, ... 100.
+of a class, then the classes. A class counts in the images in whose truth it is, predicted or not, as there;
+so an image counts unless it is void throughout. Worst q % is the mean of the lowest q % of the images,
+rounded down, at least one; the tail mean averages that over q = 10, 20, ... 100.
 
 Two classes are treated as any other number; the authors' code counts the foreground alone there.
 

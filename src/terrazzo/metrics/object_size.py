@@ -1,9 +1,9 @@
-"""Recall by the size of what is to be found: small, medium and large objects, per class and over all classes.
+"""Recall by the size of what is to be found: small, medium and large objects, per class and over all.
 
-An object is a connected component of one class in the truth, neighbours across corners included; two cars that
-touch are one. Its size is its valid pixels. Small is below 32^2, medium below 96^2 pixels, as in COCO (Lin et
-al. 2014; cocodataset.org, detection evaluation). `scaled` counts sizes as if every image had COCO's usual
-640 x 480 pixels, for images that are much larger.
+An object is a connected component of one class in the truth, neighbours across corners included; two cars
+that touch are one. Its size is its valid pixels. Small is below 32^2, medium below 96^2 pixels, as in COCO
+(Lin et al. 2014; cocodataset.org, detection evaluation). `scaled` counts sizes as if every image had COCO's
+usual 640 x 480 pixels, for images that are much larger.
 
 Shapes: H and W of one image, K classes, S sizes, C objects of one class in one image.
 """

@@ -1,11 +1,12 @@
-"""KITTI road's MaxF: the best F-measure over all thresholds of the road's probability, and what comes with it.
+"""KITTI road's MaxF: the best F-measure over all thresholds of the road's probability, and more.
 
-Fritsch, Kuehnl, Geiger 2013, A New Performance Measure and Evaluation Benchmark for Road Detection Algorithms,
-section III, and the benchmark's development kit: probabilities as 8-bit grey levels, 256 thresholds, a pixel
-is road from the threshold on, counts pooled over the images of a category. Void is not counted.
+Fritsch, Kuehnl, Geiger 2013, A New Performance Measure and Evaluation Benchmark for Road Detection
+Algorithms, section III, and the benchmark's development kit: probabilities as 8-bit grey levels, 256
+thresholds, a pixel is road from the threshold on, counts pooled over the images of a category. Void is not
+counted.
 
-Measured in the image (perspective space), as the kit does it for baselines. The public leaderboard measures on
-the ground plane (bird's-eye view), which needs the calibration of each frame: its numbers are others.
+Measured in the image (perspective space), as the kit does it for baselines. The public leaderboard measures
+on the ground plane (bird's-eye view), which needs the calibration of each frame: its numbers are others.
 
 Shapes: K = 2 classes, H and W of one image, T = 256 thresholds.
 """
@@ -113,7 +114,7 @@ def road_scores(elsewhere: NDArray[np.int64], road: NDArray[np.int64]) -> dict[s
 
 
 def eleven_point_precision(precision: Floats, recall: Floats) -> float:
-    """Return the mean of the best precision at a recall of at least 0, 0.1, ... 1 (Everingham et al. 2010)."""
+    """Return the mean of the best precision at recall 0, 0.1, ... 1 or more (Everingham et al. 2010)."""
     return float(np.mean([precision[recall >= least].max() for least in np.arange(0, 1.1, 0.1)]))
 
 

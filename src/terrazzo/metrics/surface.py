@@ -9,12 +9,12 @@ pixel, and the other way round: Euclidean, in pixels, exact.
 * Average symmetric surface distance: the mean over the pixels of both outlines together. Both as MONAI has
   them (`compute_hausdorff_distance(percentile=95)`, `compute_average_surface_distance(symmetric=True)`).
 * Boundary F1: precision is the share of the predicted outline within a tolerance of the true one, recall the
-  reverse. Csurka et al. 2013, What is a good evaluation measure for semantic segmentation?, section 3.2; 0.75 %
-  of the image's diagonal, as there.
+  reverse. Csurka et al. 2013, What is a good evaluation measure for semantic segmentation?, section 3.2;
+  0.75 % of the image's diagonal, as there.
 
-A class in neither truth nor prediction of an image does not count there. A class in one of them only is as far
-off as an image allows: its diagonal; and has F1 0. MONAI drops such images from its means, which rewards a
-model that finds less; what remains where both have the class is given beside.
+A class in neither truth nor prediction of an image does not count there. A class in one of them only is as
+far off as an image allows: its diagonal; and has F1 0. MONAI drops such images from its means, which rewards
+a model that finds less; what remains where both have the class is given beside.
 
 Shapes: H and W of one image, K classes, P pixels of an outline.
 """

@@ -42,7 +42,7 @@ class Trimap:
     def __init__(self, labels: LabelMap, *, widths: Sequence[int] = WIDTHS) -> None:
         if not widths or min(widths) < 1:
             raise RequestError(
-                f"A trimap's width is 1 pixel or more; {list(widths)} was given. Give one or more, such as 1 4 16."
+                f"A trimap's width is 1 pixel or more; {list(widths)} was given. Give some, such as 1 4 16."
             )
         self.labels = labels
         self.widths = tuple(sorted(set(widths)))
@@ -87,8 +87,7 @@ def boundary_distance(truth_HW: Ids) -> NDArray[np.float32]:
     if not edge.any():
         return np.full(truth_HW.shape, np.inf, dtype=np.float32)
     away = (~edge).view(np.uint8)
-    distance: NDArray[np.float32] = cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return distance
+    return cv2.distanceTransform(away, cv2.DIST_L2, cv2.DIST_MASK_PRECISE).astype(np.float32, copy=False)
 
 
 def _wrong(matrix: NDArray[np.int64]) -> int:
