@@ -37,7 +37,7 @@ def blanked(judged: "Judged", labels: "LabelMap") -> tuple[Ids, Ids]:
     if judged.truth.ndim != 2:
         raise RequestError(
             f"{judged.id}: boundaries, distances and sizes are measured on images, in pixels; this is a "
-            f"volume of shape {judged.truth.shape}, and the size of its voxels is not known. Score volumes by "
+            f"volume of shape {judged.truth.shape}, and the size of its voxels is unknown. Score volumes by "
             "the confusion counts and the fine-grained IoU."
         )
     if judged.truth.shape != judged.ids.shape:
