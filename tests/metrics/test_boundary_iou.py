@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.ndimage import binary_erosion
@@ -27,7 +29,7 @@ def test_boundary_iou__the_inside_does_not_count() -> None:
     assert found["per_class"][1]["iou"] == pytest.approx(rim / (rim + inner))
 
 
-def official_band(mask: np.ndarray, ratio: float) -> np.ndarray:
+def official_band(mask: Any, ratio: float) -> Any:
     """The authors' definition with another library: as many erosions as the width, outside all around."""
     width = max(1, round(ratio * np.hypot(*mask.shape)))
     return mask & ~binary_erosion(mask, np.ones((3, 3)), iterations=width)

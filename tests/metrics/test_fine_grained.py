@@ -43,8 +43,11 @@ def by_the_paper(matrices: Any, percent: float) -> tuple[float, float]:
                 per_class[k].append(ious[-1])
         if ious:
             per_image.append(np.mean(ious))
-    lowest = lambda values: np.mean(sorted(values)[: max(1, int(percent / 100 * len(values)))])  # noqa: E731
-    return float(lowest(per_image)), float(np.mean([lowest(values) for values in per_class if values]))
+
+    def lowest(values: list[float]) -> float:
+        return float(np.mean(sorted(values)[: max(1, int(percent / 100 * len(values)))]))
+
+    return lowest(per_image), float(np.mean([lowest(values) for values in per_class if values]))
 
 
 def test_fine_grained__equals_the_authors_loops() -> None:
@@ -59,11 +62,15 @@ def test_fine_grained__equals_the_authors_loops() -> None:
 
 def test_fine_grained__the_meter_says_what_the_function_says() -> None:
     images = [blobs(seed) for seed in range(5)]
-    assert result(FineGrainedMeter(labels_of(3)), *images) == fine_grained(
-        counted(*images), labels_of(3).names
-    ).to_json()
+    assert (
+        result(FineGrainedMeter(labels_of(3)), *images)
+        == fine_grained(counted(*images), labels_of(3).names).to_json()
+    )
 
 
 def test_fine_grained__of_nothing_is_undefined() -> None:
     found = fine_grained(ConfusionCounts(2), "ab").to_json()
-    assert (found["images"], found["miou_i"], found["miou_c_worst"], found["miou_i_tails"]) == (0, *[None] * 3)
+    assert (found["images"], found["miou_i"], found["miou_c_worst"], found["miou_i_tails"]) == (
+        0,
+        *[None] * 3,
+    )

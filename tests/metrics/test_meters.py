@@ -80,7 +80,7 @@ def test_meters__take_labels_of_any_whole_type_and_many_classes(name: str) -> No
     assert result(METERS[name](labels_of(3)), (ids.astype(np.int64), truth.astype(np.int32))) == plain
     for count in (254, 255, 300):
         labels = labels_of(count)
-        void = np.where(truth == 255, labels.ignore_index, truth).astype(labels.mask_dtype)
+        void = np.where(truth == 255, labels.ignore_index, truth.astype(np.int16)).astype(labels.mask_dtype)
         found = result(METERS[name](labels), (ids, void))
         for whole, part in zip(found.get("per_class", []), plain.get("per_class", []), strict=False):
             assert whole == part
@@ -90,8 +90,7 @@ def test_meters__take_labels_of_any_whole_type_and_many_classes(name: str) -> No
 def test_meters__do_not_depend_on_the_order_of_images(name: str) -> None:
     images = [blobs(seed, 3, (16, 20 + seed)) for seed in range(4)]
     forth, back = (result(METERS[name](labels_of(3)), *row) for row in (images, images[::-1]))
-    flat = lambda found: [float(v) for v in _numbers(found)]  # noqa: E731
-    assert flat(forth) == pytest.approx(flat(back), rel=1e-12)
+    assert _numbers(forth) == pytest.approx(_numbers(back), rel=1e-12)
 
 
 def _numbers(found: Any) -> list[float]:
@@ -105,7 +104,9 @@ def _numbers(found: Any) -> list[float]:
 @pytest.mark.parametrize("name", PLANAR)
 def test_meters__of_boundaries_refuse_volumes_in_a_sentence(name: str) -> None:
     volume = np.zeros((2, 4, 4), dtype=np.uint8)
-    with pytest.raises(RequestError, match=r"^head: .*this is a volume of shape \(2, 4, 4\).*fine-grained IoU"):
+    with pytest.raises(
+        RequestError, match=r"^head: .*this is a volume of shape \(2, 4, 4\).*fine-grained IoU"
+    ):
         METERS[name](labels_of(2)).add(judge(volume, volume, "head"))
 
 

@@ -14,7 +14,11 @@ def test_size_recall__worked_by_hand() -> None:
     ones = found["per_class"][1]
     # Two objects of 2 pixels: one of them half found, the other (across a corner) half; one of 11, 8 found.
     assert (ones["small"]["objects"], ones["small"]["pixels"]) == (2, 4)
-    assert (ones["small"]["pixel_recall"], ones["small"]["object_recall"], ones["small"]["found"]) == (0.5, 0.5, 1)
+    assert (ones["small"]["pixel_recall"], ones["small"]["object_recall"], ones["small"]["found"]) == (
+        0.5,
+        0.5,
+        1,
+    )
     assert (ones["large"]["objects"], ones["large"]["pixel_recall"]) == (1, 8 / 11)
     assert ones["medium"] == {
         "objects": 0,
@@ -42,7 +46,8 @@ def test_size_recall__scaled_counts_as_on_640_by_480() -> None:
     truth = np.zeros((960, 1280), dtype=np.uint8)
     truth[5:45, 5:45] = 1  # 1600 pixels, a quarter of that when scaled
     plain, scaled = (
-        result(SizeRecall(labels_of(2), scaled=flag), (truth, truth))["per_class"][1] for flag in (False, True)
+        result(SizeRecall(labels_of(2), scaled=flag), (truth, truth))["per_class"][1]
+        for flag in (False, True)
     )
     assert (plain["medium"]["objects"], scaled["small"]["objects"]) == (1, 1)
     assert scaled["small"]["pixels"] == 1600

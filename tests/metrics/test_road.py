@@ -84,7 +84,9 @@ def test_road_maxf__is_undefined_without_road() -> None:
 
 
 def test_road_maxf__needs_two_classes_and_probabilities() -> None:
-    with pytest.raises(RequestError, match=r"two classes, road and the rest; these labels have 3 \(c0, c1, c2\)"):
+    with pytest.raises(
+        RequestError, match=r"two classes, road and the rest; these labels have 3 \(c0, c1, c2\)"
+    ):
         RoadMaxF(labels_of(3))
     with pytest.raises(RequestError, match="There is no class 'street' here; choose one of other, road"):
         RoadMaxF(road_labels("road"), road="street")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from terrazzo.core.errors import RequestError
 from terrazzo.core.labels import LabelMap
+from terrazzo.core.sample import IGNORE
 from terrazzo.kernels.confusion import count_confusion
 from terrazzo.metrics.meter import Judged
 from terrazzo.metrics.outlines import Ids, Mask, blanked, diagonal
@@ -50,7 +51,11 @@ class BoundaryIou:
         truth, ids = blanked(judged, self.labels)
         width = max(1, round(self.ratio * diagonal(truth.shape)))
         void, rest = self.labels.ignore_index, self.labels.num_classes
-        there, found = (np.where(band(part, width, void=void), part, rest) for part in (truth, ids))
+        wide = truth.dtype if rest < IGNORE else np.dtype(np.int16)
+        there, found = (
+            np.where(band(part, width, void=void), part.astype(wide, copy=False), wide.type(rest))
+            for part in (truth, ids)
+        )
         there[truth == void] = self._void
         self._matrix += count_confusion(found, there, rest + 1, ignore_index=self._void)
 
