@@ -1,4 +1,4 @@
-"""The counts beside other people's: Cityscapes' script, the formula of VOC's kit, scikit-learn, torchmetrics."""
+"""The counts beside other people's: Cityscapes' own script, the formula of VOC's kit, scikit-learn."""
 
 import math
 from copy import copy
@@ -145,24 +145,3 @@ def test_sklearn__same_confusion_precision_recall_and_f1() -> None:
     for k, row in enumerate(rows):
         if support[k] and row.predicted_pixels:
             assert (row.precision, row.recall, row.f1) == pytest.approx((precision[k], recall[k], f1[k]))
-
-
-def test_torchmetrics__same_iou_f1_and_accuracy() -> None:
-    import torch
-    from torchmetrics import classification as tm
-
-    truth, ids = made(3, 9), made(4, 9)
-    ids[::2] = truth[::2]
-    truth[:, :7] = 255
-    counts = ConfusionCounts(9)
-    counts.add(ids, truth, "a")
-    rows = [row for row in score(counts, "abcdefghi").per_class if row.pixels and row.predicted_pixels]
-    places = ["abcdefghi".index(row.name) for row in rows]
-    pair = torch.from_numpy(ids), torch.from_numpy(truth.astype(np.int64))
-    for metric, mine in (
-        (tm.MulticlassJaccardIndex, [row.iou for row in rows]),
-        (tm.MulticlassF1Score, [row.f1 for row in rows]),
-        (tm.MulticlassAccuracy, [row.recall for row in rows]),
-    ):
-        theirs = metric(num_classes=9, average=None, ignore_index=255)(*pair)
-        assert theirs[places].tolist() == pytest.approx(mine, rel=1e-6)
