@@ -2,11 +2,11 @@
 
     python -m benchmarks.scoring [--turns 7] [--height 1024] [--width 2048]
 
-Images of Cityscapes' size and number of classes are made up: smooth regions of 19 classes, a prediction whose
-outlines lie some pixels off, 6 % void. `counting` is all that an evaluation counts, a confusion matrix per
-image and the fine-grained scores of all of them; `torchmetrics` is the update of its confusion matrix, with
-its checks and without. The subjects take turns, a figure is the median of its turns, a ratio the median of the
-ratios of neighbouring turns. One thread throughout. Decoding and prediction are not in it.
+Images of Cityscapes' size and number of classes are made up: smooth regions of 19 classes, a prediction
+whose outlines lie some pixels off, 6 % void. `counting` is all that an evaluation counts, a confusion matrix
+per image and the fine-grained scores of all of them; `torchmetrics` is the update of its confusion matrix,
+with its checks and without. The subjects take turns, a figure is the median of its turns, a ratio the median
+of the ratios of neighbouring turns. One thread throughout. Decoding and prediction are not in it.
 """
 
 import argparse
