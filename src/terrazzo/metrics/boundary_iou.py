@@ -1,6 +1,6 @@
 """Boundary IoU: the IoU of the bands along the outlines, which weighs thin and small things as much as large.
 
-Cheng et al. 2021, Boundary IoU: Improving Object-Centric Image Segmentation Evaluation, section 4,
+Cheng et al. 2021, Boundary IoU: Improving Object-Centric Image Segmentation Evaluation,
 https://arxiv.org/abs/2103.16562: of each class the pixels within d of its outline, in truth and prediction,
 and the IoU of these two sets. d is 2 % of the image's diagonal, as there; distances are those of the authors'
 code (github.com/bowenc0221/boundary-iou-api), d erosions with a square of 3 pixels, beyond the image's frame

@@ -1,6 +1,6 @@
 """Fine-grained mIoU: the IoU of every image by itself, averaged over images, classes, and the worst.
 
-Wang et al. 2023, Revisiting Evaluation Metrics for Semantic Segmentation, section 3,
+Wang et al. 2023, Revisiting Evaluation Metrics for Semantic Segmentation,
 https://arxiv.org/abs/2310.19252: mIoU^I averages the classes of an image, then the images; mIoU^C the images
 of a class, then the classes. A class counts in the images in whose truth it is, predicted or not, as there;
 so an image counts unless it is void throughout. Worst q % is the mean of the lowest q % of the images,

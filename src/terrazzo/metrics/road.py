@@ -1,9 +1,8 @@
 """KITTI road's MaxF: the best F-measure over all thresholds of the road's probability, and more.
 
 Fritsch, Kuehnl, Geiger 2013, A New Performance Measure and Evaluation Benchmark for Road Detection
-Algorithms, section III, and the benchmark's development kit: probabilities as 8-bit grey levels, 256
-thresholds, a pixel is road from the threshold on, counts pooled over the images of a category. Void is not
-counted.
+Algorithms, and the benchmark's development kit: probabilities as 8-bit grey levels, 256 thresholds, a
+pixel is road from the threshold on, counts pooled over the images of a category. Void is not counted.
 
 Measured in the image (perspective space), as the kit does it for baselines. The public leaderboard measures
 on the ground plane (bird's-eye view), which needs the calibration of each frame: its numbers are others.

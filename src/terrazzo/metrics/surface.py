@@ -5,11 +5,11 @@ left or right of them. Every pixel of the true outline is as far from the predic
 pixel, and the other way round: Euclidean, in pixels, exact.
 
 * 95 % Hausdorff distance: the larger of the two 95th percentiles (linear between neighbours), one of each
-  direction. Huttenlocher et al. 1993 (the partial distance); Taha, Hanbury 2015, section on distances.
+  direction. Huttenlocher et al. 1993 (the partial distance); Taha, Hanbury 2015.
 * Average symmetric surface distance: the mean over the pixels of both outlines together. Both as MONAI has
   them (`compute_hausdorff_distance(percentile=95)`, `compute_average_surface_distance(symmetric=True)`).
 * Boundary F1: precision is the share of the predicted outline within a tolerance of the true one, recall the
-  reverse. Csurka et al. 2013, What is a good evaluation measure for semantic segmentation?, section 3.2;
+  reverse. Csurka et al. 2013, What is a good evaluation measure for semantic segmentation?;
   0.75 % of the image's diagonal, as there.
 
 A class in neither truth nor prediction of an image does not count there. A class in one of them only is as

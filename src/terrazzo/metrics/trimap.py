@@ -4,8 +4,8 @@ A trimap of width w is the valid pixels less than w from a true boundary: w = 1 
 of it. A boundary is where two labels meet, void being one of them; the image's frame is none. Distances are
 Euclidean, in pixels, exact.
 
-Kohli et al. 2009, Robust Higher Order Potentials for Enforcing Label Consistency, section 6.2 (the accuracy
-in such bands of growing width); Chen et al. 2018, DeepLab, section 4.3.1 (their mean IoU),
+Kohli et al. 2009, Robust Higher Order Potentials for Enforcing Label Consistency (the accuracy
+in such bands of growing width); Chen et al. 2018, DeepLab (their mean IoU),
 https://arxiv.org/abs/1606.00915.
 
 Shapes: H and W of one image, K classes, R widths.
