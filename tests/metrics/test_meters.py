@@ -1,6 +1,7 @@
 """What every meter of the catalogue keeps to."""
 
 import json
+import pickle
 import subprocess
 import sys
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from terrazzo.core import DataError, LabelMap, RequestError
@@ -38,6 +39,7 @@ def judged(name: str, seed: int, under_void: int) -> Judged:
 
 
 @pytest.mark.parametrize("name", METERS)
+@settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 1000), other=st.integers(1, 1000))
 def test_meters__what_is_predicted_under_void_changes_nothing(name: str, seed: int, other: int) -> None:
     results = []
@@ -140,3 +142,13 @@ def test_catalogue__is_imported_without_heavy_packages() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", METERS)
+def test_meters__keep_a_small_row_per_image_at_most(name: str) -> None:
+    meter = METERS[name](labels_of(classes_for(name)))
+    sizes = []
+    for seed in range(24):
+        meter.add(judged(name, seed, 0))
+        sizes.append(len(pickle.dumps(meter)))
+    assert sizes[-1] - sizes[3] <= 20 * 400  # an image has 480 pixels here, its logits many more bytes

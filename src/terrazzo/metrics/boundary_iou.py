@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from terrazzo.core.errors import RequestError
 from terrazzo.core.labels import LabelMap
-from terrazzo.core.sample import IGNORE
 from terrazzo.kernels.confusion import count_confusion
 from terrazzo.metrics.meter import Judged
 from terrazzo.metrics.outlines import Ids, Mask, blanked, diagonal
@@ -42,7 +41,8 @@ class BoundaryIou:
             )
         self.labels = labels
         self.ratio = ratio
-        # The class K stands for whatever is in no band; where it is 255, void must be another number.
+        # The class K stands for whatever is in no band. Void is void in both maps: it may count as that too,
+        # and does where 255 is the number of either.
         self._matrix = np.zeros((labels.num_classes + 1,) * 2, dtype=np.int64)
         self._void = labels.ignore_index if labels.ignore_index > labels.num_classes else -1
 
@@ -51,12 +51,9 @@ class BoundaryIou:
         truth, ids = blanked(judged, self.labels)
         width = max(1, round(self.ratio * diagonal(truth.shape)))
         void, rest = self.labels.ignore_index, self.labels.num_classes
-        wide = truth.dtype if rest < IGNORE else np.dtype(np.int16)
         there, found = (
-            np.where(band(part, width, void=void), part.astype(wide, copy=False), wide.type(rest))
-            for part in (truth, ids)
+            np.where(band(part, width, void=void), part, part.dtype.type(rest)) for part in (truth, ids)
         )
-        there[truth == void] = self._void
         self._matrix += count_confusion(found, there, rest + 1, ignore_index=self._void)
 
     def to_json(self) -> dict[str, Any]:

@@ -27,8 +27,7 @@ CATEGORIES = ("um", "umm", "uu")
 _TINY = 1e-10  # the kit's, so that 0 / 0 is 0
 
 THRESHOLDS = np.arange(LEVELS) / 255.0
-_FIRST_LEVEL = np.searchsorted((np.arange(LEVELS, dtype=np.float32) / np.float32(255)), THRESHOLDS)
-"""(T,) the lowest grey level that is road: the kit compares 32-bit probabilities with 64-bit thresholds."""
+"""(T,) of the probability: one at every grey level."""
 
 
 class RoadMaxF:
@@ -119,6 +118,5 @@ def eleven_point_precision(precision: Floats, recall: Floats) -> float:
 
 def _below(levels: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return, per threshold (T,), how many pixels are below it."""
-    sums = np.concatenate([[0], np.cumsum(levels)])
-    below: NDArray[np.int64] = sums[_FIRST_LEVEL]
+    below: NDArray[np.int64] = np.cumsum(levels) - levels
     return below
