@@ -1,5 +1,6 @@
 """A model and labelled data in; one number with its interval and protocol out, and a page about it."""
 
+from terrazzo.evaluate.calibrate import TemperatureScaling, calibrate, store
 from terrazzo.evaluate.evaluation import Evaluation
 from terrazzo.evaluate.protocol import Protocol
 from terrazzo.evaluate.report import write_report
@@ -8,9 +9,12 @@ from terrazzo.evaluate.run import check_classes, check_labels, evaluate, evaluat
 __all__ = [
     "Evaluation",
     "Protocol",
+    "TemperatureScaling",
+    "calibrate",
     "check_classes",
     "check_labels",
     "evaluate",
     "evaluate_with",
+    "store",
     "write_report",
 ]

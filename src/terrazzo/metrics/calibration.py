@@ -2,9 +2,9 @@
 
 Definitions, all over valid pixels at the resolution of the truth, the confidence of a pixel being the
 probability of the class that is predicted there:
-* expected calibration error, ECE: the gap between mean confidence and accuracy within each of M equal bins of
-  confidence, averaged with the bins' shares of the pixels (Naeini et al. 2015; M = 15 and bins closed above as
-  in Guo et al. 2017, section 2); the maximum calibration error is the largest such gap;
+* expected calibration error, ECE: the gap between mean confidence and accuracy within each of M equal bins
+  of confidence, averaged with the bins' shares of the pixels (Naeini et al. 2015; M = 15 and bins closed
+  above as in Guo et al. 2017, section 2); the maximum calibration error, MCE, is the largest such gap;
 * classwise ECE: the same of each class's probability against how often the pixel is of that class, for every
   class over all pixels, then the mean over classes (Kull et al. 2019, section 2; the static calibration error
   of Nixon et al. 2019);
@@ -62,9 +62,9 @@ class Calibration:
             )
         except DataError as error:
             raise DataError(f"{judged.id}: {error}") from error
-        row_X = np.append(sums.bins_M3, (sums.log_loss, sums.brier))
+        row_X = np.append(sums.bins, (sums.log_loss, sums.brier))
         self._append(judged.id, judged.group, row_X)
-        self._classes_KM3 += sums.classes_KM3
+        self._classes_KM3 += sums.classes
 
     def merge(self, other: Self) -> None:
         """Take in the images of another meter, for instance another process's share; in any order.
@@ -75,14 +75,18 @@ class Calibration:
         mine = (self.num_classes, self.ignore_index, self.bins)
         theirs = (other.num_classes, other.ignore_index, other.bins)
         if mine != theirs:
-            raise ValueError(f"Calibrations of (classes, void id, bins) {mine} and {theirs} cannot be merged.")
+            raise ValueError(
+                f"Calibrations of (classes, void id, bins) {mine} and {theirs} cannot be merged."
+            )
+        for id in other.ids:
+            self._refuse_twice(id)
         for id, row_X in other._rows.items():
             self._append(id, other._groups[id], row_X)
         self._classes_KM3 += other._classes_KM3
 
     @property
-    def rows_NX(self) -> Counts:
-        """(N, 3M + 2) sums per image in the order of their ids; for `Calibration.losses` and its like."""
+    def rows(self) -> Counts:
+        """(N, 3M + 2) sums per image, in the order of `ids`: what `ece` and its like take."""
         empty = np.zeros((0, 3 * self.bins + 2), np.int64)
         return np.stack([self._rows[id] for id in self.ids]) if self._rows else empty
 
@@ -98,7 +102,7 @@ class Calibration:
 
     def scores(self) -> dict[str, float]:
         """Return ece, mce, classwise_ece, brier, nll, accuracy and mean confidence; NaN without any pixel."""
-        total_X = self.rows_NX.sum(axis=0)
+        total_X = self.rows.sum(axis=0)
         pixels, confidence, hits = (float(column) for column in total_X[:-2].reshape(-1, 3).sum(axis=0))
         return {
             "ece": float(ece(total_X)),
@@ -116,11 +120,11 @@ class Calibration:
 
     def interval(self, score: str) -> Interval:
         """Return the bootstrap interval of `ece`, `nll` or `brier` over images, or groups where known."""
-        return bootstrap_rows(self.rows_NX, self.groups, self.ids, INTERVALS[score])
+        return bootstrap_rows(self.rows, self.groups, self.ids, INTERVALS[score])
 
     def reliability(self) -> list[dict[str, Any]]:
         """Return the reliability diagram: per bin its edges, pixels, mean confidence and accuracy."""
-        bins_M3 = self.rows_NX.sum(axis=0)[:-2].reshape(-1, 3)
+        bins_M3 = self.rows.sum(axis=0)[:-2].reshape(-1, 3)
         return [
             {
                 "low": m / self.bins,
@@ -145,9 +149,12 @@ class Calibration:
         }
 
     def _append(self, id: str, group: str | None, row_X: Counts) -> None:
+        self._refuse_twice(id)
+        self._rows[id], self._groups[id] = row_X, group
+
+    def _refuse_twice(self, id: str) -> None:
         if id in self._rows:
             raise ValueError(f"The image {id!r} has been counted already; every image counts once.")
-        self._rows[id], self._groups[id] = row_X, group
 
 
 def ece(rows_X: NDArray[Any]) -> Floats:

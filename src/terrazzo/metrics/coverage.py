@@ -2,13 +2,13 @@
 
 Coverage is the share of pixels that are kept, the surest first; risk is the error rate among them (El-Yaniv
 and Wiener 2010; Geifman and El-Yaniv 2017). AURC is the mean of the risk over all coverages 1/N, 2/N, ..., 1,
-and E-AURC what of it remains beyond that of a perfect order, all errors last (Geifman et al. 2019, section 4).
-AUROC is the chance that a wrong pixel is less sure than a right one, ties counting half (Hendrycks and Gimpel
-2017).
+and E-AURC what remains of it beyond that of a perfect order, all errors last (Geifman et al. 2019, section
+4). AUROC is the chance that a wrong pixel is less sure than a right one, ties counting half (Hendrycks and
+Gimpel 2017).
 
-Uncertainty is kept as a histogram, so that memory does not grow: 256 bins per halving of the uncertainty, from
-1 down to 2^-30. Two pixels whose uncertainties differ by less than 0.4 % of themselves may count as tied; a
-tie is scored as the mean over all its orders, so on data without such near-ties every number is exact.
+Uncertainty is kept as a histogram, so that memory does not grow: 256 bins per halving of the uncertainty,
+from 1 down to 2^-30. Two pixels whose uncertainties differ by less than 0.4 % of themselves may count as
+tied; a tie is scored as the mean over all its orders, so on data without such near-ties all numbers are exact.
 
 Shapes: M bins, the surest first; N pixels.
 """
@@ -50,23 +50,21 @@ class Coverage:
     Args:
         num_classes: K; not needed, taken so that all meters are built alike.
         ignore_index: the train id of void in the truth.
-        by: what orders the pixels: `confidence`, the probability of the predicted class; or the entropy or the
-            margin over all classes.
+        by: what orders the pixels: `confidence`, the probability of the predicted class; or the entropy or
+            the margin over all classes.
     """
 
-    def __init__(
-        self, num_classes: int = 0, ignore_index: int = IGNORE, *, by: By = "confidence"
-    ) -> None:
+    def __init__(self, num_classes: int = 0, ignore_index: int = IGNORE, *, by: By = "confidence") -> None:
         self.num_classes, self.ignore_index, self.by = num_classes, ignore_index, by
         self._right_M, self._wrong_M = np.zeros(SIZE, np.int64), np.zeros(SIZE, np.int64)
 
     def add(self, judged: Judged) -> None:
         """Take in one image; see `Meter`."""
-        valid = judged.truth != self.ignore_index
-        wrong = (judged.ids != judged.truth)[valid]
-        place = bin_of(self._uncertainty(judged)[valid])
+        where = np.flatnonzero(judged.truth != self.ignore_index)
+        place = bin_of(self._uncertainty(judged, where))
         if len(place) and not 0 <= place.min() <= place.max() < SIZE:
             raise DataError(f"{judged.id}: its probabilities are no numbers in 0..1. Check the model on it.")
+        wrong = judged.ids.reshape(-1)[where] != judged.truth.reshape(-1)[where]
         both_M = np.bincount(place, minlength=SIZE)
         wrong_M = np.bincount(place[wrong], minlength=SIZE)
         self._right_M += both_M - wrong_M
@@ -90,7 +88,7 @@ class Coverage:
         return int((self._right_M + self._wrong_M).sum())
 
     def risk(self, coverages: Sequence[float] | Floats) -> Floats:
-        """Return the error rate among the surest pixels, at each coverage in 0..1; NaN where none are kept."""
+        """Return the error rate among the surest pixels at coverages in 0..1; NaN where none are kept."""
         kept = np.asarray(coverages, dtype=np.float64) * self.pixels
         ends, errors = self._cumulated()
         risk: Floats = np.divide(
@@ -99,7 +97,7 @@ class Coverage:
         return risk
 
     def threshold(self, coverage: float) -> float:
-        """Return the uncertainty up to which pixels are kept at a coverage, to within its bin; NaN of none."""
+        """Return the uncertainty up to which pixels are kept, to within its bin; NaN without any pixel."""
         if not self.pixels:
             return float("nan")
         ends, _ = self._cumulated()
@@ -152,13 +150,13 @@ class Coverage:
             },
         }
 
-    def _uncertainty(self, judged: Judged) -> NDArray[np.float32]:
-        """Return (H, W) in 0..1."""
+    def _uncertainty(self, judged: Judged, where: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return the uncertainty, in 0..1, of the pixels at these places."""
         if self.by != "confidence":
-            return UNCERTAINTIES[self.by](judged.probabilities)
+            return UNCERTAINTIES[self.by](judged.probabilities).reshape(-1)[where]
         # The class that is predicted may not be the likeliest: post-processing changes labels.
-        chosen = np.take_along_axis(judged.probabilities, judged.ids[None].astype(np.intp), axis=0)
-        unsure: NDArray[np.float32] = 1 - chosen[0]
+        ids = judged.ids.reshape(-1)[where].astype(np.intp)
+        unsure: NDArray[np.float32] = 1 - judged.probabilities.reshape(-1)[ids * judged.truth.size + where]
         return unsure
 
     def _cumulated(self) -> tuple[Floats, Floats]:

@@ -39,11 +39,11 @@ BLOCK: Final = 1 << 14
 class ProbabilitySums:
     """What is kept of the valid pixels of one image."""
 
-    bins_M3: Counts
-    """By the probability of the predicted class."""
+    bins: Counts
+    """(M, 3) by the probability of the predicted class."""
 
-    classes_KM3: Counts
-    """Class by class, by that class's probability; a hit is a pixel that is of this class."""
+    classes: Counts
+    """(K, M, 3) class by class, by that class's probability; a hit is a pixel that is of this class."""
 
     log_loss: int
     """Sum of -log of the probability of the true class, in steps."""
@@ -74,8 +74,8 @@ def sum_probabilities(
     """
     if not probabilities.shape[1:] == ids.shape == truth.shape:
         raise DataError(
-            f"Probabilities {probabilities.shape}, labels {ids.shape} and truth {truth.shape} differ in size; "
-            "judge a prediction against the mask of the same image at the mask's own size."
+            f"Probabilities {probabilities.shape}, labels {ids.shape} and truth {truth.shape} differ in "
+            "size; judge a prediction against the mask of the same image at the mask's own size."
         )
     num_classes = len(probabilities)
     flat_KN = probabilities.reshape(num_classes, -1)
@@ -102,8 +102,9 @@ class _Total:
         count = int(np.count_nonzero(valid_n))
         if not count:
             return
-        whole = count == valid_n.size
-        shares_Kn = np.ascontiguousarray(given_Kn) if whole else np.where(valid_n, given_Kn, np.float32(0))
+        shares_Kn = np.array(given_Kn, dtype=np.float32, order="C")
+        if count < valid_n.size:
+            shares_Kn[:, ~valid_n] = 0
         where = np.flatnonzero(valid_n)
         truth, hit = truth_n[where].astype(np.intp), ids_n[where] == truth_n[where]
         true_share = shares_Kn[truth, where]
@@ -139,7 +140,7 @@ class _Total:
     def _add_classes(
         self, shares_Kn: Floats, count: int, truth: NDArray[np.intp], true_share: Floats
     ) -> None:
-        """Bin all K probabilities of each pixel: those above the first edge one by one, the rest as a rest."""
+        """Bin all K probabilities of each pixel: one by one above the first edge, the rest as a rest."""
         num_classes, bins, _ = self.classes_KM3.shape
         cells = num_classes * bins
         high = np.flatnonzero(shares_Kn > np.float32(1 / bins))

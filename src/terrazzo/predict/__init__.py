@@ -5,6 +5,7 @@ from terrazzo.predict.files import PredictedFile, predict_files
 from terrazzo.predict.inference import Inference, Method, WholeImage
 from terrazzo.predict.predictor import Predictor, load
 from terrazzo.predict.segment import Answer, answer, infer, probabilities, segment, to_ids, to_probabilities
+from terrazzo.predict.tempered import Tempered
 
 __all__ = [
     "Answer",
@@ -13,6 +14,7 @@ __all__ = [
     "Method",
     "PredictedFile",
     "Predictor",
+    "Tempered",
     "TorchBackend",
     "WholeImage",
     "answer",
