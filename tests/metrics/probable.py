@@ -3,14 +3,14 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from terrazzo.metrics import Judged
 
 
 def judged(
-    probabilities_KHW: NDArray[Any],
-    truth_HW: NDArray[Any],
+    probabilities_KHW: ArrayLike,
+    truth_HW: ArrayLike,
     *,
     id: str = "a",
     group: str | None = None,

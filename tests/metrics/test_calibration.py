@@ -54,7 +54,8 @@ def test_ece__equals_torchmetrics_and_the_paper() -> None:
     image = drawn(0, sharpness=2.0)
     shares, ids, truth = valid(image)
     scores = measured(image).scores()
-    for name, norm in (("ece", "l1"), ("mce", "max")):
+    norms: dict[str, Any] = {"ece": "l1", "mce": "max"}
+    for name, norm in norms.items():
         theirs = MulticlassCalibrationError(4, n_bins=15, norm=norm, validate_args=False)
         expected = theirs(torch.from_numpy(shares), torch.from_numpy(truth.astype(np.int64)))
         assert scores[name] == pytest.approx(float(expected), abs=2e-6)

@@ -101,8 +101,8 @@ def _calibration(found: CardCalibration | None) -> list[str]:
     }
     table = "\n".join(["| | before | after |", "| --- | ---: | ---: |", *rows])
     return [
-        f"## Calibration\n\nLogits are divided by the temperature **{found.temperature:.4g}**; labels are the "
-        "same with and without.\n\n" + table + "\n\n" + "\n".join(_bullets(facts))
+        f"## Calibration\n\nLogits are divided by the temperature **{found.temperature:.4g}**; labels are "
+        "the same with and without.\n\n" + table + "\n\n" + "\n".join(_bullets(facts))
     ]
 
 

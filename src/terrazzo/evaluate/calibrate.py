@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from terrazzo.predict import Inference, Predictor
 
 PIXELS: Final = 1 << 18
-"""Pixels that the temperature is fitted on, in equal shares per image: the error of sampling them is far below
-that of which images there are."""
+"""Pixels that the temperature is fitted on, in equal shares per image: the error of sampling them is far
+below that of which images there are."""
 
 SCORES: Final = ("ece", "mce", "classwise_ece", "nll", "brier", "confidence", "accuracy")
 """What is compared before and after."""
@@ -72,7 +72,9 @@ class TemperatureScaling:
             f"The temperature is at the end of the range that is searched ({self.temperature:g}): these images "
             "do not tell what it should be."
         )
-        seen = "The data is the split that models are trained on: on images seen in training a model is surer."
+        seen = (
+            "The data is the split that models are trained on, and of images seen in training they are surer."
+        )
         said = [
             self.halves.note,
             end if at_the_end(self.temperature) else "",
@@ -207,7 +209,8 @@ def _drawn(
         done()
     if not sum(map(len, truth)):
         raise DataError(
-            f"The {len(places)} images to fit the temperature on are void throughout. Give images with labels."
+            f"The {len(places)} images to fit the temperature on are void throughout. "
+            "Give images with labels."
         )
     return np.concatenate(logits), np.concatenate(truth)
 

@@ -40,8 +40,8 @@ def divide(groups: Sequence[str | None]) -> Halves:
     """
     if len(groups) < 2:
         raise RequestError(
-            f"The data has {len(groups)} image{'' if len(groups) == 1 else 's'}; half of the images are fitted "
-            "on and the other half judges, so at least two are needed. Give more images."
+            f"The data has {len(groups)} image{'' if len(groups) == 1 else 's'}; half of the images are "
+            "fitted on and the other half judges, so at least two are needed. Give more images."
         )
     known = {group for group in groups if group is not None}
     if not known:
@@ -52,7 +52,8 @@ def divide(groups: Sequence[str | None]) -> Halves:
     what = "one group" if len(known) == 1 else "one group that is nearly all of the data"
     return _runs(
         len(groups),
-        f"The images are of {what}, so both halves show the same scene: what is found may not hold elsewhere.",
+        f"The images are of {what}, so both halves show the same scene: "
+        "what is found may not hold elsewhere.",
     )
 
 

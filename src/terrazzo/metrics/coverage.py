@@ -8,7 +8,7 @@ Gimpel 2017).
 
 Uncertainty is kept as a histogram, so that memory does not grow: 256 bins per halving of the uncertainty,
 from 1 down to 2^-30. Two pixels whose uncertainties differ by less than 0.4 % of themselves may count as
-tied; a tie is scored as the mean over all its orders, so on data without such near-ties all numbers are exact.
+tied; a tie is scored as the mean over all its orders, so on data without such near-ties all is exact.
 
 Shapes: M bins, the surest first; N pixels.
 """

@@ -159,6 +159,7 @@ class _Total:
 
 def bin_of(share: NDArray[np.float32], bins: int) -> NDArray[np.intp]:
     """Return the bin 0..M-1 of shares in 0..1: bin m is (m / M, (m + 1) / M], and 0 lies in the first."""
-    place = np.ceil(share * np.float32(bins)).astype(np.intp)
+    place: NDArray[np.intp] = np.ceil(share * np.float32(bins)).astype(np.intp)
     place -= 1
-    return np.clip(place, 0, bins - 1, out=place)
+    np.clip(place, 0, bins - 1, out=place)
+    return place

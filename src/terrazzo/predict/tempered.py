@@ -1,4 +1,4 @@
-"""Honest probabilities from the same labels: logits divided by one temperature (Guo et al. 2017, section 4.2).
+"""Honest probabilities, the same labels: logits divided by one temperature (Guo et al. 2017, section 4.2).
 
 The order of the classes at a pixel does not change, only how sure the softmax is of the first.
 """
