@@ -178,3 +178,18 @@ def test_predictor__a_temperature_holds_for_what_it_was_fitted_with_alone() -> N
     )
     given = Tempered(WholeImage(backend), 3.0)
     assert Predictor(plain.model, plain.labels, card, inference=given).inference is given
+
+
+def test_store__refuses_a_temperature_that_the_data_did_not_tell(folder: Path) -> None:
+    class Easy(Noisy):
+        def read(self, index: int) -> tuple[NDArray[Any], NDArray[Any], str]:
+            _, mask, name = super().read(index)
+            return self.labels.palette[np.where(mask == 255, 0, mask)], mask, name
+
+    found = calibrate(overconfident(), Easy(2))
+    before = (folder / "model.json").read_bytes()
+    with pytest.raises(
+        RequestError, match=r"at the end of the range .* \(0\.05\).* Nothing was written; fit"
+    ):
+        store(folder, found)
+    assert (folder / "model.json").read_bytes() == before

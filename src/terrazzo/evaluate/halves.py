@@ -6,7 +6,7 @@ from typing import Final
 
 from terrazzo.core import RequestError
 
-BLOCKS: Final = 10
+RUNS: Final = 10
 """Runs of consecutive images where there are no groups to divide: every other run is judged."""
 
 SMALLEST: Final = 0.2
@@ -72,8 +72,8 @@ def _whole_groups(groups: Sequence[str | None]) -> Halves:
 
 def _runs(count: int, note: str) -> Halves:
     """Interleave runs of consecutive images, so that neighbours, which are alike, are mostly in one half."""
-    runs = min(BLOCKS, count)
-    run_of = [place * runs // count for place in range(count)]
+    length = -(-count // RUNS)
+    run_of = [place // length for place in range(count)]
     fitted = tuple(place for place in range(count) if run_of[place] % 2 == 0)
     judged = tuple(place for place in range(count) if run_of[place] % 2 == 1)
-    return Halves(fitted, judged, f"interleaved runs of consecutive images ({runs})", note)
+    return Halves(fitted, judged, f"interleaved runs of consecutive images (of {length})", note)

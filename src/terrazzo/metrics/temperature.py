@@ -31,6 +31,8 @@ def fit_temperature(logits_NK: NDArray[np.float32], truth_N: NDArray[Any]) -> fl
 
     shifted_NK = logits_NK - logits_NK.max(axis=1, keepdims=True)
     true_N = np.take_along_axis(shifted_NK, truth_N[:, None].astype(np.intp), axis=1)[:, 0]
+    if not true_N.any():  # no pixel is wrong: the colder, the likelier
+        return COLDEST
     true_sum = float(true_N.sum(dtype=np.float64))
 
     def loss(log_temperature: float) -> float:
