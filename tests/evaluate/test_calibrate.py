@@ -18,10 +18,10 @@ from terrazzo.evaluate import calibrate, evaluate, store
 from terrazzo.metrics import Calibration, Coverage
 from terrazzo.models import build_model
 from terrazzo.predict import Predictor, Tempered, TorchBackend, WholeImage
-from tests.evaluate.made import COLORS, SIZES, Made, NearestColor
+from tests.evaluate.made import SIZES, Made, NearestColor
 
 PLANTED = 2.5
-NOISE = 40.0
+NOISE = 120.0
 
 
 class Noisy(Made):
@@ -57,7 +57,6 @@ def found() -> terrazzo.evaluate.TemperatureScaling:
 
 
 def test_calibrate__recovers_the_planted_temperature(found: terrazzo.evaluate.TemperatureScaling) -> None:
-    assert len(COLORS) >= 3
     assert found.temperature == pytest.approx(PLANTED, rel=0.1)
     assert found.after["ece"] < 0.03 < found.before["ece"]
     assert found.after["nll"] < found.before["nll"]

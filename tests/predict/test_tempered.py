@@ -1,8 +1,13 @@
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from terrazzo.core.errors import RequestError
+from terrazzo.core.prediction import Prediction
 from terrazzo.models import build_model
 from terrazzo.predict import Predictor, Tempered, TorchBackend, WholeImage, to_ids
 from tests.evaluate.made import Made
@@ -31,11 +36,11 @@ def test_predictor__labels_are_read_before_the_division() -> None:
     class Tied(WholeImage):
         """Logits that differ in their last bit everywhere."""
 
-        def __call__(self, image_HWC: np.ndarray) -> object:  # type: ignore[override,type-arg]
+        def __call__(self, image_HWC: NDArray[Any]) -> Prediction:
             said = super().__call__(image_HWC)
-            said.logits[:] = 1.0
-            said.logits[:, 2] = np.nextafter(np.float32(1), np.float32(2))
-            return said
+            logits = torch.ones_like(said.logits)
+            logits[:, 2] = float(np.nextafter(np.float32(1), np.float32(2)))
+            return replace(said, logits=logits)
 
     inner = whole()
     model = inner.backend.model  # type: ignore[attr-defined]

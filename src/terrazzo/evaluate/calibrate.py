@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from terrazzo.core import DataError
+from terrazzo.core import DataError, RequestError
 from terrazzo.core.randomness import Stream, generator
 from terrazzo.datasets import SegmentationDataset
 from terrazzo.evaluate.halves import Halves, divide
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 PIXELS: Final = 1 << 18
 """Pixels that the temperature is fitted on, in equal shares per image: the error of sampling them is far
 below that of which images there are."""
+
+SEEN: Final = "These are images that models are trained on, and of images seen in training they are surer."
 
 SCORES: Final = ("ece", "mce", "classwise_ece", "nll", "brier", "confidence", "accuracy")
 """What is compared before and after."""
@@ -72,14 +74,11 @@ class TemperatureScaling:
             f"The temperature is at the end of the range that is searched ({self.temperature:g}): these images "
             "do not tell what it should be."
         )
-        seen = (
-            "The data is the split that models are trained on, and of images seen in training they are surer."
-        )
         said = [
             self.halves.note,
-            end if at_the_end(self.temperature) else "",
-            seen if self.protocol.split in {"train", "all"} else "",
+            SEEN if self.protocol.split in {"train", "all"} else "",
             self.gain.note,
+            end if at_the_end(self.temperature) else "",
         ]
         return tuple(note for note in said if note)
 
@@ -180,10 +179,13 @@ def store(folder: Path | str, found: TemperatureScaling) -> "Card":
     """Write a temperature into a model folder, atomically; what was there before is replaced.
 
     Raises:
+        RequestError: the data told no temperature.
         CheckpointError: the folder is damaged or cannot be written.
     """
     from terrazzo.checkpoint import replace_card
 
+    if at_the_end(found.temperature):
+        raise RequestError(f"{found.notes[-1]} Nothing was written; fit it on more images, with some errors.")
     return replace_card(folder, lambda card: card.model_copy(update={"calibration": found.to_card()}))
 
 

@@ -26,8 +26,8 @@ def reliability_diagram(models: Mapping[str, Bins], *, name: str = "reliability"
     On the diagonal confidence is honest; below it the network is surer than it is right.
 
     Args:
-        models: what is drawn -> its bins: `low`, `high`, `pixels`, mean `confidence` and `accuracy`, fractions
-            in 0..1, None in a bin without pixels. Several are told apart by colour, dash and marker.
+        models: what is drawn -> its bins: `low`, `high`, `pixels`, mean `confidence` and `accuracy`,
+            fractions in 0..1, None in a bin without pixels. Colour, dash and marker tell them apart.
         name: short and unique on the page.
     """
 
@@ -42,7 +42,8 @@ def reliability_diagram(models: Mapping[str, Bins], *, name: str = "reliability"
         for axes in (upper, lower):
             axes.grid(axis="both", color=INK)
             axes.set_axisbelow(True)
-        figure.legend(loc="outside upper left", ncols=3)
+        if models:
+            figure.legend(loc="outside upper left", ncols=3)
 
     said = "; ".join(f"{title}: {_in_words(bins)}" for title, bins in models.items()) or "nothing measured"
     return draw(name, f"Reliability diagram, accuracy over confidence. {said}", (6.0, 6.4), paint)
@@ -66,7 +67,8 @@ def risk_coverage_chart(models: Mapping[str, Mapping[str, Any]], *, name: str = 
         axes.set_ylabel("error rate among them, per cent")
         axes.set_ylim(bottom=0)
         axes.grid(axis="both", color=INK)
-        axes.legend()
+        if models:
+            axes.legend()
 
     said = "; ".join(f"{title}: {_errors(found)}" for title, found in models.items()) or "nothing measured"
     return draw(name, f"Error rate over coverage. {said}", (6.6, 4.2), paint)
@@ -97,7 +99,7 @@ def _styles() -> list[tuple[str, Any, str]]:
 
 
 def _in_words(bins: Bins) -> str:
-    """Say which way the bins lean, each with its share of the pixels."""
+    """Say which way the whole leans."""
     there = [row for row in bins if row["pixels"]]
     total = sum(row["pixels"] for row in there)
     if not total:
