@@ -79,7 +79,7 @@ def test_calibrate__judges_on_images_it_was_not_fitted_on() -> None:
     found = calibrate(overconfident(), Lying(8, groups=groups))
     assert found.halves.fitted == (0, 1, 2, 3)
     assert found.temperature > 5, "fooled by what it was fitted on"
-    assert found.before["accuracy"] > 0.8, "judged on the honest half"
+    assert found.before["accuracy"] > 0.7, "judged on the honest half"
 
 
 def test_calibrate__is_the_same_every_time_and_leaves_an_earlier_temperature_out() -> None:

@@ -30,7 +30,7 @@ def test_reliability_diagram__names_models_and_says_which_way_they_lean() -> Non
     assert {"before", "after <b>", "accuracy, per cent", "confidence, per cent"} <= words(svg)
     label = re.search(r'aria-label="([^"]*)"', svg)
     assert label is not None
-    assert re.search(r"before: mean confidence 9\d\.\d %, accuracy [67]\d\.\d %", label[1])
+    assert re.search(r"before: mean confidence 8\d\.\d %, accuracy [67]\d\.\d %", label[1])
 
 
 def test_risk_coverage_chart__says_the_errors_in_words() -> None:

@@ -71,8 +71,8 @@ class TemperatureScaling:
     def notes(self) -> tuple[str, ...]:
         """What a reader must know before trusting the numbers."""
         end = (
-            f"The temperature is at the end of the range that is searched ({self.temperature:g}): these images "
-            "do not tell what it should be."
+            f"The temperature is at the end of the range that is searched ({self.temperature:g}): these "
+            "images do not tell what it should be."
         )
         said = [
             self.halves.note,

@@ -82,7 +82,7 @@ class Predictor:
         """Return the labels and the prediction they come from; arguments and errors as `predict`."""
         inference = self.inference
         if not isinstance(inference, Tempered):
-            prediction = self._infer(image, inference)
+            prediction = self.infer(image)
             return Answer(to_ids(prediction), prediction)
         # Labels are read before the division: rounding could else turn a near-tie round.
         plain = self._infer(image, inference.inner)
