@@ -23,6 +23,7 @@ class Stream(IntEnum):
     MIX = 7
     PARTNER = 8
     DROPOUT = 9
+    CALIBRATION = 20
 
 
 def generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:

@@ -1,5 +1,6 @@
 """A model and labelled data in; one number with its interval and protocol out, and a page about it."""
 
+from terrazzo.evaluate.calibrate import TemperatureScaling, calibrate, store
 from terrazzo.evaluate.evaluation import Evaluation
 from terrazzo.evaluate.gain import Gain, tta_gain
 from terrazzo.evaluate.protocol import Protocol
@@ -10,10 +11,13 @@ __all__ = [
     "Evaluation",
     "Gain",
     "Protocol",
+    "TemperatureScaling",
+    "calibrate",
     "check_classes",
     "check_labels",
     "evaluate",
     "evaluate_with",
+    "store",
     "tta_gain",
     "write_report",
 ]

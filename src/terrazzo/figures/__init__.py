@@ -17,6 +17,7 @@ from terrazzo.figures.pictures import (
     number_regions,
     overlay,
 )
+from terrazzo.figures.reliability import reliability_diagram, risk_coverage_chart
 from terrazzo.figures.sweep import sweep_chart
 
 __all__ = [
@@ -37,7 +38,9 @@ __all__ = [
     "number_regions",
     "overlay",
     "photo_uri",
+    "reliability_diagram",
     "render",
+    "risk_coverage_chart",
     "save",
     "sweep_chart",
     "training_curves",

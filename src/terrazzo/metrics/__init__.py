@@ -6,8 +6,10 @@ Numpy only: importing this room imports neither torch nor a peer library; OpenCV
 meters that need them, when they are fed.
 """
 
+from terrazzo.metrics.calibration import Calibration
 from terrazzo.metrics.catalogue import METERS, build_meters
 from terrazzo.metrics.confusion import ConfusionCounts
+from terrazzo.metrics.coverage import Coverage
 from terrazzo.metrics.fine_grained import FineGrained, fine_grained
 from terrazzo.metrics.intervals import Interval, bootstrap_interval
 from terrazzo.metrics.meter import Judged, Meter
@@ -15,8 +17,10 @@ from terrazzo.metrics.scores import ClassScore, Scores, score, score_matrix
 
 __all__ = [
     "METERS",
+    "Calibration",
     "ClassScore",
     "ConfusionCounts",
+    "Coverage",
     "FineGrained",
     "Interval",
     "Judged",

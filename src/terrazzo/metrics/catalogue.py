@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from terrazzo.core.errors import unknown_name
 from terrazzo.core.labels import LabelMap
 from terrazzo.metrics.boundary_iou import BoundaryIou
+from terrazzo.metrics.calibration import Calibration
+from terrazzo.metrics.coverage import Coverage
 from terrazzo.metrics.fine_grained import FineGrainedMeter
 from terrazzo.metrics.meter import Meter
 from terrazzo.metrics.object_size import SizeRecall
@@ -14,6 +16,10 @@ from terrazzo.metrics.trimap import Trimap
 
 METERS: dict[str, Callable[[LabelMap], Meter]] = {
     "boundary-iou": BoundaryIou,
+    "calibration": lambda labels: Calibration(labels.num_classes, labels.ignore_index),
+    "coverage": lambda labels: Coverage(labels.num_classes, labels.ignore_index),
+    "coverage-entropy": lambda labels: Coverage(labels.num_classes, labels.ignore_index, by="entropy"),
+    "coverage-margin": lambda labels: Coverage(labels.num_classes, labels.ignore_index, by="margin"),
     "fine-grained": FineGrainedMeter,
     "road-maxf": RoadMaxF,
     "size-recall": SizeRecall,

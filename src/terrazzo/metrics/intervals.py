@@ -10,7 +10,7 @@ that is known to matter, the interval says so in its `note`.
 Shapes: N images, U units that are drawn (images or groups), R resamples, K classes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,9 +143,48 @@ def _resampled(
     margins_UK: Margins, statistic: Callable[[Margins], Floats], resamples: int, seed: int
 ) -> Floats:
     """Score R resamples of U units; a resample is how often each unit was drawn, a row of multinomials."""
+    draws = _draws(len(margins_UK.truth), resamples, seed)
+    return np.concatenate([statistic(margins_UK.weighted(weights_RU)) for weights_RU in draws])
+
+
+def _draws(units: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """Yield how often each of U units is drawn in each resample: (R, U) in blocks."""
     random = generator(seed, Stream.BOOTSTRAP)
-    units = len(margins_UK.truth)
     even = np.full(units, 1 / units)
-    sizes = [min(BLOCK, resamples - start) for start in range(0, resamples, BLOCK)]
-    blocks = [random.multinomial(units, even, size=size).astype(np.float64) for size in sizes]
-    return np.concatenate([statistic(margins_UK.weighted(weights_RU)) for weights_RU in blocks])
+    for start in range(0, resamples, BLOCK):
+        size = min(BLOCK, resamples - start)
+        yield random.multinomial(units, even, size=size).astype(np.float64)
+
+
+def bootstrap_rows(
+    rows_NX: NDArray[Any],
+    groups: Sequence[str | None],
+    ids: Sequence[str],
+    statistic: Callable[[NDArray[Any]], Floats],
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Interval:
+    """Return the percentile bootstrap interval of a function of sums over images, as `bootstrap_interval`.
+
+    Args:
+        rows_NX: (N, X) what each image adds.
+        groups: the images' groups.
+        ids: the images' ids; the result does not depend on the images' order.
+        statistic: from sums (..., X) to scores (...).
+        confidence: the share of such intervals that should contain the true score.
+        resamples: R, how many times the dataset is drawn again.
+        seed: of the counted generator.
+    """
+    order = sorted(range(len(ids)), key=lambda i: ids[i])
+    units, over, note = _units([groups[i] for i in order])
+    low = high = float("nan")
+    distinct, unit_N = np.unique(units, return_inverse=True)
+    if len(distinct) > 1:
+        sums_UX = np.zeros((len(distinct), rows_NX.shape[1]))
+        np.add.at(sums_UX, unit_N, rows_NX[order])
+        draws = _draws(len(sums_UX), resamples, seed)
+        values_R = np.concatenate([statistic(weights_RU @ sums_UX) for weights_RU in draws])
+        low, high = _percentile_ends(values_R, confidence)
+    return Interval(low, high, over, note, confidence, resamples, seed)

@@ -8,6 +8,7 @@ from terrazzo.predict.files import PredictedFile, predict_files
 from terrazzo.predict.inference import Inference, Method, WholeImage
 from terrazzo.predict.predictor import Predictor, load
 from terrazzo.predict.segment import Answer, answer, infer, probabilities, segment, to_ids, to_probabilities
+from terrazzo.predict.tempered import Tempered
 from terrazzo.predict.tta import TestTime, with_tta
 from terrazzo.predict.tta_spec import TestTimeSpec, parse_tta
 from terrazzo.predict.uncertainty import uncertainty
@@ -20,6 +21,7 @@ __all__ = [
     "Method",
     "PredictedFile",
     "Predictor",
+    "Tempered",
     "TestTime",
     "TestTimeSpec",
     "TorchBackend",
