@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from terrazzo.core import LabelMap
 from terrazzo.datasets import SegmentationDataset
 from terrazzo.evaluate.evaluation import Evaluation
 from terrazzo.evaluate.examples import Example, choose, make_example
@@ -43,18 +44,32 @@ def write_report(
     page = render(
         TEMPLATES,
         "report.html",
-        title=title,
-        facts=evaluation.to_json(),
-        rows=evaluation.rows(),
-        legend=legend(dataset.labels),
-        bars=_bars(evaluation),
-        confusions=evaluation.confusions(),
-        confusion=confusion_heat_map(evaluation.counts.pooled, dataset.labels.names),
         examples=_examples(evaluation, dataset, predict),
-        curves=training_curves(history or ()),
-        model_facts=dict(model_facts or {}),
+        **head(evaluation, dataset.labels, title=title, history=history, model_facts=model_facts),
     )
     return save(Path(path), page)
+
+
+def head(
+    evaluation: Evaluation,
+    labels: LabelMap,
+    *,
+    title: str,
+    history: Sequence[Mapping[str, Any]] | None,
+    model_facts: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    """Return what `report.html` is filled with, beside its example images; arguments as `write_report`."""
+    return {
+        "title": title,
+        "facts": evaluation.to_json(),
+        "rows": evaluation.rows(),
+        "legend": legend(labels),
+        "bars": _bars(evaluation),
+        "confusions": evaluation.confusions(),
+        "confusion": confusion_heat_map(evaluation.counts.pooled, labels.names),
+        "curves": training_curves(history or ()),
+        "model_facts": dict(model_facts or {}),
+    }
 
 
 def _bars(evaluation: Evaluation) -> str:
