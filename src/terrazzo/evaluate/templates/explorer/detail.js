@@ -20,7 +20,9 @@ function drawDetail(rows) {
   byId("previous").disabled = place <= 0;
   byId("next").disabled = place < 0 || place === rows.length - 1;
   drawAside(row);
-  if (!dialog.open) dialog.showModal();
+  if (dialog.open) return;
+  dialog.showModal();
+  dialog.focus();
 }
 
 function drawStages(row) {

@@ -36,25 +36,24 @@ function card(row) {
       make("span", { class: "name", title: row.id }, row.id),
       make("span", { class: "numbers" }, ...numbers(row)),
       make("span", { class: "worst" }, worst === null ? "all void" : `worst: ${className(worst)} ${percent(scored(row).iou[worst], 0)}`),
+      make("span", { class: "sorted" }, sortedBy(row)),
     ),
   );
 }
 
-// The mIoU, and what the list is sorted by where that is something else.
 function numbers(row) {
-  const [what] = state.sort.split("-");
-  const parts = two
-    ? [make("b", {}, `A ${percent(row.models[0].miou)}`), make("b", {}, `B ${percent(row.models[1].miou)}`), make("span", {}, points(gain(row)))]
-    : [make("b", {}, `${percent(scored(row).miou)} %`)];
-  const value = sortValue(state.sort)(row);
-  if (what === "iou" || what === "accuracy") parts.push(make("span", {}, `${sortText()} ${percent(value)}`));
-  if (what === "pair" || what === "only") parts.push(make("span", {}, `${share(value)} %`));
-  return parts;
+  if (!two) return [make("b", {}, `${percent(scored(row).miou)} %`)];
+  const [a, b] = row.models.map(({ miou }) => percent(miou));
+  return [make("b", {}, `A ${a}`), make("b", {}, `B ${b}`), make("span", {}, points(gain(row)))];
 }
 
-function sortText() {
+// What the list is sorted by, where the card does not say it yet.
+function sortedBy(row) {
   const [what, k] = state.sort.split("-");
-  return what === "iou" ? className(k) : what;
+  const value = sortValue(state.sort)(row);
+  if (what === "iou") return `${className(k)} ${percent(value)}`;
+  if (what === "accuracy") return `${percent(value)} % right`;
+  return what === "pair" || what === "only" ? `${share(value)} %` : "";
 }
 
 function drawPager(page, pages) {

@@ -35,11 +35,11 @@ function drawSorts() {
   const sorts = [["miou", "mIoU of the image"], ["accuracy", "pixels right"], ["id", "id"]];
   if (pair) sorts.unshift(["pair", `${className(pair[0])} taken for ${className(pair[1])}`]);
   if (two) sorts.push(["gain", "gain of B over A"], ["only-a", "pixels only A has right"], ["only-b", "pixels only B has right"]);
-  const classes = make("optgroup", { label: "IoU of a class" }, ...data.classes.map(({ name }, k) => option(`iou-${k}`, name)));
+  const classes = make("optgroup", { label: "Classes" }, ...data.classes.map(({ name }, k) => option(`iou-${k}`, `IoU of ${name}`)));
   fill(byId("sort"), ...sorts.map(([value, text]) => option(value, text)), classes);
   byId("sort").value = state.sort;
   if (byId("sort").selectedIndex < 0) byId("sort").value = "miou";
-  byId("turn").textContent = `${orderText()} first`;
+  byId("turn").textContent = `${orderText()} ⇅`;
   byId("turn").setAttribute("aria-label", `Order: ${orderText()} first. Turn it round.`);
 }
 
@@ -88,8 +88,8 @@ function listen() {
     byId(id).addEventListener("change", (event) => change({ [id]: event.target.value, ...(id === "sort" ? { reverse: "" } : {}) }));
   }
   byId("turn").addEventListener("click", () => change({ reverse: state.reverse ? "" : "1" }));
-  byId("matrix-box").addEventListener("toggle", drawConfusions);
-  byId("matrix-scroll").addEventListener("keydown", moveInMatrix);
+  byId("matrix-open").addEventListener("click", openMatrix);
+  byId("matrix-cells").addEventListener("keydown", moveInMatrix);
   byId("previous").addEventListener("click", () => step(-1));
   byId("next").addEventListener("click", () => step(1));
   byId("close").addEventListener("click", closeDetail);
@@ -142,7 +142,7 @@ function columns() {
 
 function press(event) {
   const inField = event.target.matches("input, select, textarea");
-  if (event.ctrlKey || event.metaKey || event.altKey || byId("keys").open) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || byId("keys").open || byId("matrix").open) return;
   if (event.key === "Escape" && inField) return event.target.blur();
   const range = inField && event.target.type === "range";
   if (inField && !(range && !event.key.startsWith("Arrow"))) return;

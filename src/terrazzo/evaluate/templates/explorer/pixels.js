@@ -51,5 +51,6 @@ function pixelText(pixels, row, model, x, y) {
   const name = (id) => (id === VOID ? [make("span", { class: "swatch hatch" }, "\u00a0"), "void"] : [swatch(id), className(id)]);
   const said = row.confidence[model] ? ` ${sure} %` : "";
   const mark = ids[0] === VOID ? "" : ids[0] === guess ? " ✓" : " ✗";
-  return [make("span", {}, ...name(ids[0])), make("span", {}, "→ ", ...name(guess), said + mark)];
+  const label = (text) => make("small", {}, text);
+  return [label("truth"), make("span", {}, ...name(ids[0])), label(two ? "AB"[model] : "model"), make("span", {}, ...name(guess), said + mark)];
 }
