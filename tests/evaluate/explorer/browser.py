@@ -15,7 +15,15 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 NO_BROWSER = "no Chromium is installed here"
 PATIENCE_S = 120.0
 
-KEYS = {"Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40, "Enter": 13, "Tab": 9}
+KEYS = {
+    "Escape": 27,
+    "ArrowLeft": 37,
+    "ArrowUp": 38,
+    "ArrowRight": 39,
+    "ArrowDown": 40,
+    "Enter": 13,
+    "Tab": 9,
+}
 
 
 class Browser:
@@ -52,10 +60,18 @@ class Browser:
 
     def open(self, page: Path, address: str = "", *, width: int = 1280, height: int = 900) -> None:
         """Load a page afresh, from the disk."""
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
         self.call("Page.navigate", url="about:blank")
         self.call("Page.navigate", url=page.as_uri() + address)
-        self.wait(f"location.href.startsWith({json.dumps(page.as_uri())}) && document.readyState === 'complete'")
+        self.wait(
+            f"location.href.startsWith({json.dumps(page.as_uri())}) && document.readyState === 'complete'"
+        )
 
     def dark(self, on: bool) -> None:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if on else "light"}

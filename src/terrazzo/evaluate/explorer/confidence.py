@@ -44,9 +44,7 @@ def picture_confidence(prediction: "Prediction", size: Sequence[int]) -> NDArray
 def _place(pixels: int, side: int, given: int, stride: int, *, align: bool) -> NDArray[np.float64]:
     """Return where the picture's pixels lie on one axis of the logits, in `grid_sample`'s -1..1."""
     full = (np.arange(pixels) + 0.5) * side / pixels - 0.5
-    if align:
-        at = full * (given - 1) / max(1, given * stride - 1)
-    else:
-        at = (full + 0.5) / stride - 0.5
-    place: NDArray[np.float64] = 2 * (at + 0.5) / given - 1
+    corners = full * (given - 1) / max(1, given * stride - 1)
+    centres = (full + 0.5) / stride - 0.5
+    place: NDArray[np.float64] = 2 * ((corners if align else centres) + 0.5) / given - 1
     return place

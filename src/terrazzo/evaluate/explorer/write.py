@@ -124,7 +124,9 @@ def _page(
     first = contenders[0]
     data = {
         "pictures": pictures,
-        "classes": [{"name": c.name, "color": "#{:02x}{:02x}{:02x}".format(*c.color)} for c in labels.classes],
+        "classes": [
+            {"name": c.name, "color": "#{:02x}{:02x}{:02x}".format(*c.color)} for c in labels.classes
+        ],
         "models": [_model(contender) for contender in contenders],
         "images": list(rows),
     }
@@ -173,7 +175,7 @@ def _compared(contenders: Sequence[Contender]) -> list[dict[str, Any]]:
 
 def _refuse_foreign(page: Path) -> None:
     """Never replace a page that somebody else wrote."""
-    if page.is_file() and OURS not in page.read_text(encoding="utf-8", errors="replace")[:4000]:
+    if page.is_file() and OURS not in page.read_text(encoding="utf-8", errors="replace"):
         raise RequestError(
             f"{page} is in the way: it is not a page of this program, and would be lost. "
             "Move it, or choose another folder."
