@@ -8,7 +8,7 @@ from terrazzo.core import LabelMap
 from terrazzo.datasets import SegmentationDataset
 from terrazzo.evaluate.evaluation import Evaluation
 from terrazzo.evaluate.examples import Example, choose, make_example
-from terrazzo.evaluate.run import Predict
+from terrazzo.evaluate.run import Predict, ids_and_prediction
 from terrazzo.figures import class_bars, confusion_heat_map, legend, render, save, training_curves
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -86,6 +86,7 @@ def _examples(
 
     def drawn(index: int) -> Example:
         sample = dataset[place[evaluation.counts.ids[index]]]
-        return make_example(evaluation, index, sample, predict(sample["image"]), dataset.labels)
+        ids, _ = ids_and_prediction(predict(sample["image"]))
+        return make_example(evaluation, index, sample, ids, dataset.labels)
 
     return {kind: [drawn(index) for index in indices] for kind, indices in choose(evaluation).items()}

@@ -146,12 +146,10 @@ def test_page__filters_by_score_group_and_text(browser: Browser, world: World) -
 
 
 def test_page__two_models_sort_by_who_is_right(browser: Browser, world: World) -> None:
-    scores = [model.evaluation.miou_per_image for model in (world.first, world.second)]
+    first, second = (model.evaluation.miou_per_image for model in (world.first, world.second))
     browser.open(world.two, "#sort=gain")
-    assert (
-        browser.run(SHOWN)
-        == world.ranked(lambda i: round(scores[1][i], 6) - round(scores[0][i], 6), largest=True)[:48]
-    )
+    gained = world.ranked(lambda i: round(float(second[i]), 6) - round(float(first[i]), 6), largest=True)
+    assert browser.run(SHOWN) == gained[:48]
     browser.open(world.two, "#sort=only-a")
     shares = "JSON.parse(document.getElementById('data').textContent).images.map(r => r.only[0])"
     only = browser.run(shares)

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 
 from terrazzo.evaluate.explorer.rows import image_row, model_row, only_right
@@ -23,7 +25,7 @@ def test_model_row__a_class_that_is_only_predicted_is_not_the_worst() -> None:
 
 
 def test_model_row__of_void_alone_has_no_numbers() -> None:
-    expected = {"miou": None, "accuracy": None, "iou": {}, "worst": None, "pairs": []}
+    expected: dict[str, Any] = {"miou": None, "accuracy": None, "iou": {}, "worst": None, "pairs": []}
     assert model_row(np.zeros((3, 3), np.int64)) == expected
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from terrazzo.core import RequestError, TerrazzoError
 from terrazzo.evaluate.explorer import Contender
 from terrazzo.evaluate.explorer import write as writing
+from terrazzo.evaluate.explorer.pictures import draw_pictures
 from terrazzo.figures.pictures import WRONG
 from tests.evaluate.explorer.made import HOSTILE, layer_colors, sure, turned, written
 from tests.evaluate.made import Made
@@ -200,12 +201,11 @@ def test_write_explorer__interrupted_shows_what_it_showed(
 ) -> None:
     written(tmp_path, Made(2))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    draw = writing.draw_pictures
 
     def torn(folder: Path, *arguments: Any) -> Any:
         if folder.name == "00001":
             raise error
-        return draw(folder, *arguments)
+        return draw_pictures(folder, *arguments)
 
     monkeypatch.setattr(writing, "draw_pictures", torn)
     with pytest.raises(raised) as caught:

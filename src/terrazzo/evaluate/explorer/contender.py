@@ -14,7 +14,7 @@ from terrazzo.evaluate.run import Predict
 from terrazzo.kernels.confusion import count_confusion
 
 TOLERANCE = 0.001
-"""Share of an image's pixels that may be counted otherwise the second time: GPUs may not repeat their bits."""
+"""Share of an image's pixels that may be counted otherwise the second time: GPUs need not repeat bits."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ hatched, and mistakes are far brighter than the photograph, which the page dims 
 Shapes: H and W of the picture, K classes. Indices are uint8 (int16 where a table is longer than 256).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,12 +81,12 @@ def save_layer(path: Path, layer: Layer) -> None:
     image.save(path, transparency=table[:, 3].tobytes(), compress_level=6)
 
 
-def _with_void(index: NDArray[Any], void: NDArray[np.bool_], table: list[tuple[int, ...]]) -> Layer:
+def _with_void(index: NDArray[Any], void: NDArray[np.bool_], table: Sequence[tuple[int, ...]]) -> Layer:
     hatch = np.where(_stripes(void.shape), len(table), len(table) + 1)
     return _layer(np.where(void, hatch, index), [*table, STRIPE, BETWEEN])
 
 
-def _layer(index: NDArray[Any], table: list[tuple[int, ...]]) -> Layer:
+def _layer(index: NDArray[Any], table: Sequence[tuple[int, ...]]) -> Layer:
     kind = np.uint8 if len(table) <= 256 else np.int16
     return index.astype(kind), np.array(table, dtype=np.uint8)
 

@@ -71,7 +71,7 @@ def draw_pictures(folder: Path, sample: Sample, said: Sequence[Said], labels: La
         if confidence is not None:
             save_layer(folder / f"{letter}-confidence.png", confidence_layer(confidence))
     if len(guesses) == 2:
-        save_layer(folder / "compare.png", compare_layer(*guesses, truth, void))
+        save_layer(folder / "compare.png", compare_layer(guesses[0], guesses[1], truth, void))
     (folder / "pixels.css").write_text(_pixels(truth, guesses, sure, void), encoding="ascii")
     return size
 

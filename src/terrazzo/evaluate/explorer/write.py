@@ -13,15 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from terrazzo.core import LabelMap, RequestError, TerrazzoError
 from terrazzo.datasets import SegmentationDataset
 from terrazzo.evaluate.explorer.contender import Contender, check_contenders, check_repeats
-from terrazzo.evaluate.explorer.pictures import Said, draw_pictures
+from terrazzo.evaluate.explorer.pictures import draw_pictures
 from terrazzo.evaluate.explorer.rows import image_row, only_right
 from terrazzo.evaluate.report import TEMPLATES, head
-from terrazzo.evaluate.run import Progress
+from terrazzo.evaluate.run import Progress, ids_and_prediction
 from terrazzo.figures import page_labels, render, save
 
 PAGE: Final = "index.html"
@@ -92,7 +90,7 @@ def _draw_all(
     for index in range(len(dataset)):
         sample = dataset[index]
         id, truth = sample["id"], sample["mask"]
-        said = [_say(contender, sample["image"]) for contender in contenders]
+        said = [ids_and_prediction(contender.predict(sample["image"])) for contender in contenders]
         for contender, place, (ids, _) in zip(contenders, places, said, strict=True):
             check_repeats(contender, id, place[id], ids, truth)
         name = f"{index:05}"
@@ -105,11 +103,6 @@ def _draw_all(
         if progress is not None:
             progress(index + 1, len(dataset))
     return rows
-
-
-def _say(contender: Contender, image: Any) -> Said:
-    said = contender.predict(image)
-    return (said, None) if isinstance(said, np.ndarray) else (said.ids, said.prediction)
 
 
 def _page(
