@@ -16,9 +16,6 @@ from terrazzo.datasets import build_dataset
 from terrazzo.evaluate import evaluate
 from terrazzo.evaluate.explorer import Contender, write_explorer
 
-VIEWS = ("", "#image=test_00011&layer=error&left=image&wipe=42")
-"""What is shown, one above the other: the list, and one image."""
-
 
 def main(model: str, target: str) -> None:
     """Write the explorer into a temporary folder and photograph it."""
@@ -26,7 +23,9 @@ def main(model: str, target: str) -> None:
     contender = Contender("demo", evaluate(predictor, scenes), predictor.answer, predictor.card.facts())
     with tempfile.TemporaryDirectory() as folder:
         page = write_explorer(Path(folder) / "page", [contender], dataset=scenes, title="The demo's model")
-        shots = [np.asarray(photograph(page, view, Path(folder))) for view in VIEWS]
+        worst = contender.evaluation.counts.ids[int(np.nanargmin(contender.evaluation.miou_per_image))]
+        views = ("", f"#image={worst}&wipe=42")  # one above the other: the list, and one image
+        shots = [np.asarray(photograph(page, view, Path(folder))) for view in views]
     Image.fromarray(np.concatenate(shots)).save(target, quality=80, optimize=True)
 
 

@@ -1,16 +1,19 @@
-"""A model and labelled data in; one number with its interval and protocol out, and a page about it."""
+"""A model and labelled data in; one number with its interval and protocol out, and pages about it."""
 
 from terrazzo.evaluate.evaluation import Evaluation
+from terrazzo.evaluate.explorer import Contender, write_explorer
 from terrazzo.evaluate.protocol import Protocol
 from terrazzo.evaluate.report import write_report
 from terrazzo.evaluate.run import check_classes, check_labels, evaluate, evaluate_with
 
 __all__ = [
+    "Contender",
     "Evaluation",
     "Protocol",
     "check_classes",
     "check_labels",
     "evaluate",
     "evaluate_with",
+    "write_explorer",
     "write_report",
 ]

@@ -21,8 +21,8 @@ Layer = tuple[NDArray[Any], NDArray[np.uint8]]
 """Indices (H, W), and the table (N, 4) of RGBA, 0..255 each, that they point into."""
 
 CLEAR: Final = (0, 0, 0, 0)
-STRIPE: Final = (185, 185, 185, 255)
-BETWEEN: Final = (120, 120, 120, 255)
+STRIPE: Final = (160, 160, 160, 255)
+BETWEEN: Final = (80, 80, 80, 255)
 FIRST: Final = (86, 180, 233, 255)
 """Sky blue of Okabe and Ito's colour-blind-safe palette."""
 

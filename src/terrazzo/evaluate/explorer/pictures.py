@@ -20,6 +20,7 @@ from terrazzo.core import LabelMap, Sample
 from terrazzo.core.resize import resize_ids, resize_sample
 from terrazzo.evaluate.explorer.confidence import picture_confidence
 from terrazzo.evaluate.explorer.layers import (
+    Layer,
     class_layer,
     compare_layer,
     confidence_layer,
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 LONGEST: Final = 960
 """Pixels of a picture's longer side, at most; smaller images keep their size."""
+
+READABLE: Final = 480
+"""Label maps of smaller images are repeated a whole number of times to reach about this: numbers fit in."""
 
 COARSE: Final = 240
 """The same of the confidences under the pointer: they vary slowly."""
@@ -62,11 +66,11 @@ def draw_pictures(folder: Path, sample: Sample, said: Sequence[Said], labels: La
     size = bounded(mask.shape, LONGEST)
     photo, truth = resize_sample(as_rgb(image), mask, size)
     _save_photo(folder / "image.jpg", photo)
-    save_layer(folder / "truth.png", class_layer(truth, labels))
+    save_layer(folder / "truth.png", _label_map(truth, labels))
     guesses = [resize_ids(_shown(ids, sample["mask"], void), size) for ids, _ in said]
     sure = [_confidence(prediction, sample["mask"], void, size) for _, prediction in said]
     for letter, guess, confidence in zip(LETTERS, guesses, sure, strict=False):
-        save_layer(folder / f"{letter}.png", class_layer(guess, labels))
+        save_layer(folder / f"{letter}.png", _label_map(guess, labels))
         save_layer(folder / f"{letter}-error.png", error_layer(guess, truth, void))
         if confidence is not None:
             save_layer(folder / f"{letter}-confidence.png", confidence_layer(confidence))
@@ -98,6 +102,11 @@ def _confidence(
     from terrazzo.core.prediction import to_probabilities
 
     return resize_ids(_shown(to_probabilities(prediction).max(axis=0), truth, void), size)
+
+
+def _label_map(ids: NDArray[Any], labels: LabelMap) -> Layer:
+    times = max(1, READABLE // max(ids.shape))
+    return class_layer(ids.repeat(times, axis=0).repeat(times, axis=1), labels)
 
 
 def _save_photo(path: Path, photo: NDArray[np.uint8]) -> None:

@@ -88,10 +88,8 @@ def only_right(answers: Sequence[NDArray[Any]], truth: NDArray[Any], void: int) 
     """
     valid = truth != void
     first, second = ((ids == truth) & valid for ids in answers)
-    total = max(1, np.count_nonzero(valid))
-    return [
-        _short(np.count_nonzero(one & ~other) / total) for one, other in ((first, second), (second, first))
-    ]
+    total = max(1, int(valid.sum()))
+    return [_short(int(alone.sum()) / total) for alone in (first & ~second, second & ~first)]
 
 
 def _short(fraction: Any) -> Any:

@@ -33,12 +33,18 @@ function card(row) {
       "a",
       { class: "card", href: address({ image: row.id }), "data-focus": `card ${row.id}` },
       stack(row, state.layer, state.model, { lazy: true }),
-      make("span", { class: "name", title: row.id }, row.id),
+      name(row.id),
       make("span", { class: "numbers" }, ...numbers(row)),
       make("span", { class: "worst" }, worst === null ? "all void" : `worst: ${className(worst)} ${percent(scored(row).iou[worst], 0)}`),
       make("span", { class: "sorted" }, sortedBy(row)),
     ),
   );
+}
+
+// Where an id is cut, its end stays: that is what tells frames of one video apart.
+function name(id) {
+  const cut = Math.max(0, id.length - 9);
+  return make("span", { class: "name", title: id }, make("span", {}, id.slice(0, cut)), make("span", {}, id.slice(cut)));
 }
 
 function numbers(row) {
