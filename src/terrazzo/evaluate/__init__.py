@@ -1,13 +1,15 @@
-"""A model and labelled data in; one number with its interval and protocol out, and a page about it."""
+"""A model and labelled data in; one number with its interval and protocol out, and pages about it."""
 
 from terrazzo.evaluate.calibrate import TemperatureScaling, calibrate, store
 from terrazzo.evaluate.evaluation import Evaluation
+from terrazzo.evaluate.explorer import Contender, write_explorer
 from terrazzo.evaluate.gain import Gain, tta_gain
 from terrazzo.evaluate.protocol import Protocol
 from terrazzo.evaluate.report import write_report
 from terrazzo.evaluate.run import check_classes, check_labels, evaluate, evaluate_with
 
 __all__ = [
+    "Contender",
     "Evaluation",
     "Gain",
     "Protocol",
@@ -19,5 +21,6 @@ __all__ = [
     "evaluate_with",
     "store",
     "tta_gain",
+    "write_explorer",
     "write_report",
 ]

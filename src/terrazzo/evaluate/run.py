@@ -17,6 +17,7 @@ from terrazzo.evaluate.protocol import Protocol
 from terrazzo.metrics import ConfusionCounts, Judged, Meter, bootstrap_interval, score
 
 if TYPE_CHECKING:
+    from terrazzo.core.prediction import Prediction
     from terrazzo.models.base import SegmentationModel
     from terrazzo.predict import Answer, Method, Predictor
 
@@ -105,9 +106,12 @@ def evaluate_with(
 
 def _judge(sample: Sample, said: "NDArray[Any] | Answer") -> Judged:
     """Put a prediction beside its truth."""
-    ids = said if isinstance(said, np.ndarray) else said.ids
-    prediction = None if isinstance(said, np.ndarray) else said.prediction
-    return Judged(sample["id"], sample["group"], sample["mask"], ids, prediction)
+    return Judged(sample["id"], sample["group"], sample["mask"], *ids_and_prediction(said))
+
+
+def ids_and_prediction(said: "NDArray[Any] | Answer") -> "tuple[NDArray[Any], Prediction | None]":
+    """Return the train ids (H, W) that a `Predict` gave, and the prediction behind them where it gave one."""
+    return (said, None) if isinstance(said, np.ndarray) else (said.ids, said.prediction)
 
 
 def check_classes(num_classes: int, labels: LabelMap) -> None:

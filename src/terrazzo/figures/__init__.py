@@ -7,7 +7,7 @@ from terrazzo.figures.architecture import draw_architecture
 from terrazzo.figures.charts import class_bars, confusion_heat_map, training_curves
 from terrazzo.figures.embed import fit_mask, fit_photo, heat_uri, layer_uri, mask_uri, photo_uri
 from terrazzo.figures.page import render, save
-from terrazzo.figures.palette import distinguishable
+from terrazzo.figures.palette import distinguishable, page_labels
 from terrazzo.figures.pictures import (
     LegendEntry,
     as_rgb,
@@ -37,6 +37,7 @@ __all__ = [
     "mask_uri",
     "number_regions",
     "overlay",
+    "page_labels",
     "photo_uri",
     "reliability_diagram",
     "render",
