@@ -1,8 +1,8 @@
 """A street that is made up: a scanner's rays and a camera's pixels cast against boxes whose places are known.
 
 The scanner is like KITTI's: 64 layers from 2 degrees above to 24.8 below the horizon, a noise of 2 cm. Cars
-stand in rows along the kerb and people near them and near the walls, as in a street, so that neither the range
-nor the gaps alone tell objects apart.
+stand in rows along the kerb and people near them and near the walls, as in a street, so that neither the
+range nor the gaps alone tell objects apart.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,9 @@ from terrazzo.predict.points.boxes import Box
 from terrazzo.predict.points.kitti import Calibration
 from terrazzo.predict.points.project import to_camera
 
-LABELS = LabelMap.of({"street": (128, 64, 128), "wall": (102, 102, 156), "Car": (0, 0, 142), "Pedestrian": (220, 20, 60)})
+LABELS = LabelMap.of(
+    {"street": (128, 64, 128), "wall": (102, 102, 156), "Car": (0, 0, 142), "Pedestrian": (220, 20, 60)}
+)
 STREET, WALL, CAR, PEDESTRIAN = range(4)
 SCANNER_HEIGHT = 1.73
 NOISE = 0.02
@@ -133,8 +135,9 @@ def scanner_rays(step: float) -> NDArray[np.float64]:
 def cast(
     start: NDArray[np.float64], rays: NDArray[np.float64], solids: list[Solid]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return how far each ray goes, the solid it hits (-1 the street, -2 nothing), and how many rays would hit
-    each solid (a ray through two counts for one) if there were no other.
+    """Return how far each ray goes, the solid it hits (-1 the street, -2 nothing), and a count for each solid.
+
+    The count is of the rays that would hit it if there were no other; through two of an object it counts once.
     """
     falls = rays[:, 2] + SLOPE * rays[:, 0]
     with np.errstate(divide="ignore"):
@@ -180,7 +183,8 @@ def write_frame(root: Path, stem: str, street: Street) -> None:
     lines = [f"{name}: {' '.join(f'{v:.12e}' for v in m.ravel())}\n" for name, m in matrices.items()]
     (root / "calib" / f"{stem}.txt").write_text("".join(lines))
     rows = [
-        [b.kind, b.truncated, b.occluded, 0, *np.round(b.frame, 2), *b.size, *b.place, b.turn] for b in street.boxes
+        [b.kind, b.truncated, b.occluded, 0, *np.round(b.frame, 2), *b.size, *b.place, b.turn]
+        for b in street.boxes
     ]
     text = "".join(" ".join(map(str, row)) + "\n" for row in rows)
     (root / "label_2" / f"{stem}.txt").write_text(text)
@@ -218,7 +222,7 @@ def _camera(solids: list[Solid]) -> NDArray[np.uint8]:
     # The lens of camera 2 is where P2 times a point is 0; its fourth column is small but not nothing.
     lens = -np.linalg.solve(CALIBRATION.projection[:, :3], CALIBRATION.projection[:, 3])
     start = np.linalg.solve(turn, lens - moved)
-    toward = np.linalg.solve(turn, rays.T).T
+    toward: NDArray[np.float64] = np.linalg.solve(turn, rays.T).T
     _, hit, _ = cast(start, toward / np.linalg.norm(toward, axis=1, keepdims=True), solids)
     kinds = np.array([solid.kind for solid in solids] + [255, STREET], dtype=np.uint8)  # -2 sky, -1 street
     return kinds[hit].reshape(SIZE)

@@ -1,8 +1,8 @@
 """The objects of KITTI's label_2: upright 3-D boxes in camera coordinates, and which points are in them.
 
 Camera coordinates are those of the rectified camera 0: x to the right, y down, z forwards, metres. A box
-stands on its place (the middle of its bottom, so y is the lowest), turned about the y axis; at a turn of 0 its
-length lies along x (readme of the object development kit).
+stands on its place (the middle of its bottom, so y is the lowest), turned about the y axis; at a turn of 0
+its length lies along x (readme of the object development kit).
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,8 @@ class Box:
         up = np.array([0, 0, 0, 0, 1, 1, 1, 1]) * -height
         cosine, sine = np.cos(self.turn), np.sin(self.turn)
         x, z = cosine * along + sine * across, cosine * across - sine * along
-        return np.stack([x, up, z], axis=1) + np.array(self.place)
+        corners: NDArray[np.float64] = np.stack([x, up, z], axis=1) + np.array(self.place)
+        return corners
 
     def holds(self, camera_N3: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Say for each point (N, 3) in camera coordinates whether it is in the box, its surface included."""

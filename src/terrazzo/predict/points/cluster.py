@@ -13,19 +13,20 @@ in which the plain distance of two neighbours is their distance in metres * REFE
 second order of their distance: |p1 - p2|^2 = r1 r2 |d1 - d2|^2 + (r1 - r2)^2, and ln(r1 / r2) is
 (r1 - r2) / sqrt(r1 * r2) to that order. They have neither a seam nor a pole, unlike angles.
 
-DBSCAN: Ester, Kriegel, Sander, Xu, KDD 1996. HDBSCAN: Campello, Moulavi, Sander, PAKDD 2013.
+DBSCAN: Ester, Kriegel, Sander, Xu, KDD 1996. HDBSCAN: Campello, Moulavi, Sander, PAKDD 2013; it chooses the
+reach by itself. Its `cluster_selection_epsilon` is left alone: scikit-learn 1.9 fails with it (TypeError).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from terrazzo.core.errors import MissingExtraError, RequestError
+from terrazzo.core.errors import MissingExtraError, RequestError, unknown_name
 
-Method = Literal["dbscan", "hdbscan"]
+METHODS = ("dbscan", "hdbscan")
 
 NONE = -1
 """No class, or no cluster."""
@@ -38,26 +39,27 @@ REFERENCE = 10.0
 class Settings:
     """How points become clusters."""
 
-    method: Method = "dbscan"
+    method: str = "dbscan"
+    """dbscan or hdbscan."""
 
-    reach: float = 0.5
-    """Range-scaled metres within which points are neighbours; for hdbscan, within which it splits no further."""
+    reach: float = 0.4
+    """Range-scaled metres within which points are neighbours; dbscan alone. 0.3 to 0.5 serve about alike."""
 
     min_points: int = 5
-    """The fewest points of a cluster; also the neighbours (itself included) that make a point a core."""
+    """The neighbours (itself included) that make a point a core, and so the fewest points of a cluster."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
-        if self.method not in get_args(Method):
-            raise RequestError(f"Unknown clustering {self.method!r}; expected dbscan or hdbscan.")
+        if self.method not in METHODS:
+            raise unknown_name("clustering", self.method, METHODS)
         if not 0 < self.reach < float("inf"):
-            raise RequestError(f"The reach is {self.reach} m; expected more than 0, for instance 0.5.")
+            raise RequestError(f"The reach is {self.reach} m; expected more than 0, for instance 0.4.")
         if self.min_points < 2:
             raise RequestError(f"At least {self.min_points} points make a cluster; expected 2 or more.")
 
 
 def range_scaled(xyz_N3: NDArray[np.floating], reference: float = REFERENCE) -> NDArray[np.float64]:
-    """Return the (N, 4) coordinates of points (N, 3) in which clusters are sought; see the top of this file."""
+    """Return the (N, 4) coordinates of points (N, 3) that clusters are sought in; see the top of the file."""
     xyz = xyz_N3.astype(np.float64)
     far = np.maximum(np.linalg.norm(xyz, axis=1), reference)
     return reference * np.column_stack([xyz / far[:, None], np.log(far / reference)])

@@ -61,7 +61,7 @@ def find_ground(xyz_N3: NDArray[np.floating], random: np.random.Generator) -> Pl
 
 
 def _planes_through(corners_M33: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return normals (M', 3) and offsets (M') of the planes through three points each that are flat enough."""
+    """Return normals (M', 3) and offsets (M') of the flat enough planes through three points each."""
     first, second, third = corners_M33.transpose(1, 0, 2)
     normals = np.cross(second - first, third - first)
     lengths = np.linalg.norm(normals, axis=1)

@@ -1,7 +1,7 @@
 """Reading KITTI's object files: velodyne (.bin), calib (.txt) and label_2 (.txt).
 
-Formats: the readme of the object development kit (Geiger, Lenz, Urtasun, CVPR 2012), and Geiger et al., Vision
-meets Robotics, IJRR 2013, section III, for the axes. A velodyne file is N points of four little-endian
+Formats: the readme of the object development kit (Geiger, Lenz, Urtasun, CVPR 2012), and Geiger et al.,
+Vision meets Robotics, IJRR 2013, section III, for the axes. A velodyne file is N points of four little-endian
 float32: x forwards, y to the left, z up, in metres from the sensor, and the reflectance, 0..1.
 """
 
@@ -51,8 +51,8 @@ def read_velodyne(path: str | Path) -> NDArray[np.float32]:
         )
     if len(data) % POINT_BYTES:
         raise DataError(
-            f"{path}: {len(data)} bytes are not a whole number of points; expected {POINT_BYTES} bytes for each "
-            "(x, y, z, reflectance as float32). The file is cut short, or of another format."
+            f"{path}: {len(data)} bytes are not a whole number of points; expected {POINT_BYTES} bytes for "
+            "each (x, y, z, reflectance as float32). The file is cut short, or of another format."
         )
     points_N4 = np.frombuffer(data, dtype="<f4").reshape(-1, 4).astype(np.float32)
     wrong = ~np.isfinite(points_N4).all(axis=1)

@@ -1,4 +1,4 @@
-"""From points in space to pixels: x = P2 * R0_rect * Tr_velo_to_cam * X (Geiger et al., IJRR 2013, equation 7).
+"""From points in space to pixels: P2 * R0_rect * Tr_velo_to_cam (Geiger et al., IJRR 2013, equation 7).
 
 Shapes: N points. R0_rect and Tr_velo_to_cam are extended to (4, 4) so that the product is one of homogeneous
 coordinates. A point behind the camera would be mirrored into the image by the division, so it is dropped
@@ -33,10 +33,11 @@ class Projection:
 
 def to_camera(xyz_N3: NDArray[np.floating], calibration: Calibration) -> NDArray[np.float64]:
     """Return points (N, 3) of the scanner in rectified coordinates of camera 0, those of label_2's boxes."""
-    whole = np.eye(4)
-    whole[:3, :3] = calibration.rectification
-    whole = whole @ _extended(calibration.velodyne_to_camera)
-    return xyz_N3 @ whole[:3, :3].T + whole[:3, 3]
+    rectify = np.eye(4)
+    rectify[:3, :3] = calibration.rectification
+    whole = rectify @ _extended(calibration.velodyne_to_camera)
+    camera_N3: NDArray[np.float64] = xyz_N3.astype(np.float64) @ whole[:3, :3].T + whole[:3, 3]
+    return camera_N3
 
 
 def to_scanner(camera_N3: NDArray[np.floating], calibration: Calibration) -> NDArray[np.float64]:
@@ -47,9 +48,7 @@ def to_scanner(camera_N3: NDArray[np.floating], calibration: Calibration) -> NDA
     return scanner
 
 
-def project(
-    xyz_N3: NDArray[np.floating], calibration: Calibration, size: tuple[int, int]
-) -> Projection:
+def project(xyz_N3: NDArray[np.floating], calibration: Calibration, size: tuple[int, int]) -> Projection:
     """Find the pixel of every point.
 
     Args:

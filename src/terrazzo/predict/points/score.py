@@ -1,7 +1,7 @@
 """How well clusters recover labelled objects: one cluster for one box, as sets of points.
 
-A cluster recovers a box where the points of both are more than half of the points of either: intersection over
-union above 0.5, which at most one cluster can reach (Kirillov et al., Panoptic Segmentation, CVPR 2019,
+A cluster recovers a box where the points in both are more than half of the points in either: intersection
+over union above 0.5, which at most one cluster can reach (Kirillov et al., Panoptic Segmentation, CVPR 2019,
 section 4.1, for masks).
 """
 
@@ -62,7 +62,10 @@ def recovery(clusters_N: NDArray[np.int32], wanted: Sequence[Points], others: Se
     clusters = [clusters_N == c for c in range(int(clusters_N.max(initial=-1)) + 1)]
     ious = np.array([[_iou(points, box) for box in wanted] for points in clusters]).reshape(-1, len(wanted))
     right = ious > LEAST_IOU
-    ignored = [elsewhere[points].mean() > 0.5 and not hit.any() for points, hit in zip(clusters, right, strict=True)]
+    ignored = [
+        bool(elsewhere[points].mean() > 0.5) and not hit.any()
+        for points, hit in zip(clusters, right, strict=True)
+    ]
     return Recovery(len(wanted), len(clusters) - sum(ignored), int(right.any(axis=0).sum()))
 
 
