@@ -41,7 +41,7 @@ def points(
     method: Annotated[str, typer.Option(help="dbscan or hdbscan.")] = "dbscan",
     reach: Annotated[
         float, typer.Option(help="Metres between neighbours up to 10 m away, growing with the range.")
-    ] = 0.4,
+    ] = 0.5,
     min_points: Annotated[int, typer.Option(help="The fewest points of a cluster.")] = 5,
     ground: Annotated[
         float, typer.Option(help="Points up to so many metres above the ground join no cluster; -1: all do.")

@@ -133,11 +133,12 @@ def scanner_rays(step: float) -> NDArray[np.float64]:
 
 
 def cast(
-    start: NDArray[np.float64], rays: NDArray[np.float64], solids: list[Solid]
+    start: NDArray[np.float64], rays: NDArray[np.floating], solids: list[Solid]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return how far each ray goes, the solid it hits (-1 the street, -2 nothing), and a count for each solid.
+    """Return how far each ray goes, the solid it hits (-1 the street, -2 nothing), and a count per solid.
 
-    The count is of the rays that would hit it if there were no other; through two of an object it counts once.
+    The count is of the rays that would hit it if there were no other; through two of an object it counts for
+    one.
     """
     falls = rays[:, 2] + SLOPE * rays[:, 0]
     with np.errstate(divide="ignore"):
@@ -198,7 +199,7 @@ def _car(place: tuple[float, float], yaw: float) -> list[Solid]:
     ]
 
 
-def _enter(start: NDArray[np.float64], rays: NDArray[np.float64], solid: Solid) -> NDArray[np.float64]:
+def _enter(start: NDArray[np.float64], rays: NDArray[np.floating], solid: Solid) -> NDArray[np.float64]:
     """Return the distance at which each ray enters a box, infinity where it does not (slab by slab)."""
     cosine, sine = np.cos(solid.yaw), np.sin(solid.yaw)
     turned = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
@@ -222,7 +223,7 @@ def _camera(solids: list[Solid]) -> NDArray[np.uint8]:
     # The lens of camera 2 is where P2 times a point is 0; its fourth column is small but not nothing.
     lens = -np.linalg.solve(CALIBRATION.projection[:, :3], CALIBRATION.projection[:, 3])
     start = np.linalg.solve(turn, lens - moved)
-    toward: NDArray[np.float64] = np.linalg.solve(turn, rays.T).T
+    toward = np.linalg.solve(turn, rays.T).T
     _, hit, _ = cast(start, toward / np.linalg.norm(toward, axis=1, keepdims=True), solids)
     kinds = np.array([solid.kind for solid in solids] + [255, STREET], dtype=np.uint8)  # -2 sky, -1 street
     return kinds[hit].reshape(SIZE)

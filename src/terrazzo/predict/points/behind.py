@@ -17,7 +17,7 @@ from terrazzo.predict.points.project import Projection
 
 MARGIN = 6
 """Pixels by which a cluster's rectangle is widened: the gap between two layers of KITTI's scanner in its
-image is 5 (0.4 degrees at a focal length of 707 pixels), and the mask reaches that much beyond the last point.
+image is 5 (0.4 degrees at a focal length of 707 pixels), and the mask reaches so far beyond the last point.
 """
 
 WITHIN = 0.9

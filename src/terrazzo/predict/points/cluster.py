@@ -42,18 +42,21 @@ class Settings:
     method: str = "dbscan"
     """dbscan or hdbscan."""
 
-    reach: float = 0.4
-    """Range-scaled metres within which points are neighbours; dbscan alone. 0.3 to 0.5 serve about alike."""
+    reach: float = 0.5
+    """Range-scaled metres within which points are neighbours; dbscan alone. 0.3 to 0.7 serve about alike."""
 
     min_points: int = 5
     """The neighbours (itself included) that make a point a core, and so the fewest points of a cluster."""
+
+    reference: float = REFERENCE
+    """Metres up to which the reach is as given."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be."""
         if self.method not in METHODS:
             raise unknown_name("clustering", self.method, METHODS)
         if not 0 < self.reach < float("inf"):
-            raise RequestError(f"The reach is {self.reach} m; expected more than 0, for instance 0.4.")
+            raise RequestError(f"The reach is {self.reach} m; expected more than 0, for instance 0.5.")
         if self.min_points < 2:
             raise RequestError(f"At least {self.min_points} points make a cluster; expected 2 or more.")
 
@@ -92,7 +95,7 @@ def cluster(
         members = np.flatnonzero(labels_N == k)
         if len(members) < settings.min_points:
             continue
-        parts = _divide(range_scaled(xyz_N3[members]), settings)
+        parts = _divide(range_scaled(xyz_N3[members], settings.reference), settings)
         found[members] = np.where(parts == NONE, NONE, parts + count)
         count += int(parts.max(initial=NONE)) + 1
     return _nearest_first(found, count, np.linalg.norm(xyz_N3, axis=1))

@@ -44,8 +44,7 @@ def to_scanner(camera_N3: NDArray[np.floating], calibration: Calibration) -> NDA
     """Undo `to_camera`, for instance for the corners of a box."""
     rotation = calibration.rectification @ calibration.velodyne_to_camera[:, :3]
     moved = camera_N3 - calibration.rectification @ calibration.velodyne_to_camera[:, 3]
-    scanner: NDArray[np.float64] = np.linalg.solve(rotation, moved.T).T
-    return scanner
+    return np.linalg.solve(rotation, moved.T).T.astype(np.float64)
 
 
 def project(xyz_N3: NDArray[np.floating], calibration: Calibration, size: tuple[int, int]) -> Projection:
