@@ -133,7 +133,7 @@ def scanner_rays(step: float) -> NDArray[np.float64]:
 
 
 def cast(
-    start: NDArray[np.float64], rays: NDArray[np.floating], solids: list[Solid]
+    start: NDArray[np.floating], rays: NDArray[np.floating], solids: list[Solid]
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
     """Return how far each ray goes, the solid it hits (-1 the street, -2 nothing), and a count per solid.
 
@@ -199,7 +199,7 @@ def _car(place: tuple[float, float], yaw: float) -> list[Solid]:
     ]
 
 
-def _enter(start: NDArray[np.float64], rays: NDArray[np.floating], solid: Solid) -> NDArray[np.float64]:
+def _enter(start: NDArray[np.floating], rays: NDArray[np.floating], solid: Solid) -> NDArray[np.float64]:
     """Return the distance at which each ray enters a box, infinity where it does not (slab by slab)."""
     cosine, sine = np.cos(solid.yaw), np.sin(solid.yaw)
     turned = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
