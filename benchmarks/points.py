@@ -3,10 +3,10 @@
     python -m benchmarks.points ../shared/data/samples/kitti_object
 
 Once on genuine frames of KITTI with masks drawn from the 2-D boxes of label_2 (there are no better ones),
-once on made-up streets, with the true masks and with such boxes. Without the prior all points of the image but the
-ground are one class; every other setting is the same. A cluster recovers a box by an intersection over union
-above 0.5 of their points in the image. Wanted are cars and pedestrians that are not occluded and hold enough
-points; others count for nothing.
+once on made-up streets, with the true masks and with such boxes. Without the prior all points of the image
+but the ground are one class; every other setting is the same. A cluster recovers a box by an intersection
+over union above 0.5 of their points in the image. Wanted are cars and pedestrians that are not occluded and
+hold enough points; others count for nothing.
 """
 
 import argparse

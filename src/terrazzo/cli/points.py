@@ -89,8 +89,8 @@ def _prior(
     from terrazzo.predict.points import mask_prior, model_prior
 
     if (model is None) == (mask is None):
-        given = "neither" if model is None else "both"
-        raise RequestError(f"The classes come from a model or from --mask; {given} was given. Give one.")
+        given = "neither was" if model is None else "both were"
+        raise RequestError(f"The classes come from a model or from --mask; {given} given. Give one of them.")
     if model is not None:
         from terrazzo.predict import load
 

@@ -200,7 +200,17 @@ def _car(place: tuple[float, float], yaw: float) -> list[Solid]:
 
 
 def _enter(start: NDArray[np.floating], rays: NDArray[np.floating], solid: Solid) -> NDArray[np.float64]:
-    """Return the distance at which each ray enters a box, infinity where it does not (slab by slab)."""
+    """Return the distance at which each ray enters a box, infinity where it does not."""
+    middle = np.array([*solid.place, solid.bottom + solid.size[0] / 2]) - start
+    radius, away = np.linalg.norm(solid.size) / 2, np.linalg.norm(middle)
+    least = np.sqrt(1 - (radius / away) ** 2) if radius < away else -1.0
+    may = np.flatnonzero(rays @ (middle / away) >= least)  # those into the sphere around it
+    distance = np.full(len(rays), np.inf)
+    distance[may] = _slabs(start, rays[may], solid)
+    return distance
+
+
+def _slabs(start: NDArray[np.floating], rays: NDArray[np.floating], solid: Solid) -> NDArray[np.float64]:
     cosine, sine = np.cos(solid.yaw), np.sin(solid.yaw)
     turned = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
     height, width, length = solid.size

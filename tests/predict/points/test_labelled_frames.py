@@ -4,6 +4,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from terrazzo.core.images import read_image, write_png
 from terrazzo.core.labels import LabelMap
 from terrazzo.core.sample import IGNORE
 from terrazzo.predict.points import (
+    LabelledFrame,
     Options,
     Prior,
     Recovery,
@@ -57,7 +59,7 @@ def root(street: Street, tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def label(root: Path, out: Path, **changes: object) -> list:
+def label(root: Path, out: Path, **changes: Any) -> list[LabelledFrame]:
     frames = find_frames(root / "image_2", root / "velodyne", root / "calib", root / "masks")
     return label_frames(frames, mask_prior(LABELS), LABELS, out, **{"options": OPTIONS, **changes})
 
@@ -162,7 +164,7 @@ def test_find_frames__files_folders_and_one_calibration_for_all(root: Path, tmp_
     assert [frame.calibration for frame in both] == [calibration, calibration]
     with pytest.raises(DataError, match="There is no file or folder"):
         find_frames(root / "image_3", scan, calibration)
-    with pytest.raises(DataError, match="is a folder of scans and .* one file"):
+    with pytest.raises(DataError, match=r"is a folder of scans and .* one file"):
         find_frames(one.image, root / "velodyne", calibration)
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"no scans; expected files that end in \.bin"):
@@ -173,7 +175,7 @@ def test_model_prior__confidence_is_the_softmax_of_the_class(root: Path) -> None
     from terrazzo.models import build_model
     from terrazzo.predict import Predictor
 
-    predictor = Predictor(build_model("unet", num_classes=4, num_blocks=2).eval(), LABELS)
+    predictor = Predictor(build_model("unet", num_classes=4, num_blocks=2).eval(), LABELS, None)  # type: ignore[arg-type]
     (frame,) = find_frames(root / "image_2", root / "velodyne" / "000000.bin", root / "calib")
     prior = model_prior(predictor)(frame)
     np.testing.assert_array_equal(prior.ids, predictor.predict(frame.image))
@@ -227,7 +229,7 @@ def test_prior__recovers_the_unoccluded_objects_of_the_genuine_frames() -> None:
             read_velodyne(GENUINE / "velodyne" / f"{name}.bin"),
             np.zeros(0, dtype=np.int64),
             box_mask(boxes, size, kinds),
-            # A cyclist is marked "occlusion unknown"; it has 18 points and no neighbour, so it is asked for too.
+            # The cyclist is marked "occlusion unknown"; with 18 points it is asked for too.
             [replace(box, occluded=0) if box.occluded == 3 else box for box in boxes],
             read_calibration(GENUINE / "calib" / f"{name}.txt"),
         )

@@ -60,8 +60,8 @@ def recovery(clusters_N: NDArray[np.int32], wanted: Sequence[Points], others: Se
     """
     elsewhere = np.any(others, axis=0) if len(others) else np.zeros(len(clusters_N), dtype=np.bool_)
     clusters = [clusters_N == c for c in range(int(clusters_N.max(initial=-1)) + 1)]
-    ious = np.array([[_iou(points, box) for box in wanted] for points in clusters]).reshape(-1, len(wanted))
-    right = ious > LEAST_IOU
+    ious = np.array([_iou(points, box) for points in clusters for box in wanted])
+    right = ious.reshape(len(clusters), len(wanted)) > LEAST_IOU
     ignored = [
         bool(elsewhere[points].mean() > 0.5) and not hit.any()
         for points, hit in zip(clusters, right, strict=True)
