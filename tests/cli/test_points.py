@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def files(root: Path) -> dict[str, Path]:
+def files(root: Path) -> dict[str, Any]:
     return {
         "image": root / "image_2" / "000000.png",
         "velodyne": root / "velodyne" / "000000.bin",

@@ -13,8 +13,9 @@ in which the plain distance of two neighbours is their distance in metres * REFE
 second order of their distance: |p1 - p2|^2 = r1 r2 |d1 - d2|^2 + (r1 - r2)^2, and ln(r1 / r2) is
 (r1 - r2) / sqrt(r1 * r2) to that order. They have neither a seam nor a pole, unlike angles.
 
-DBSCAN: Ester, Kriegel, Sander, Xu, KDD 1996. HDBSCAN: Campello, Moulavi, Sander, PAKDD 2013; it chooses the
-reach by itself. Its `cluster_selection_epsilon` is left alone: scikit-learn 1.9 fails with it (TypeError).
+DBSCAN: Ester, Kriegel, Sander, Xu, KDD 1996. HDBSCAN: Campello, Moulavi, Sander, PAKDD 2013; it finds sparser
+clusters by itself, and is kept from dividing what is nearer than the reach, as Malzer and Baum (MFI 2020) do.
+That is done here: with scikit-learn 1.9's own `cluster_selection_epsilon` and NumPy 2.4 a TypeError comes.
 """
 
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ class Settings:
     """dbscan or hdbscan."""
 
     reach: float = 0.5
-    """Range-scaled metres within which points are neighbours; dbscan alone. 0.3 to 0.7 serve about alike."""
+    """Range-scaled metres within which points are neighbours; 0.3 to 0.7 serve about alike."""
 
     min_points: int = 5
     """The neighbours (itself included) that make a point a core, and so the fewest points of a cluster."""
@@ -109,17 +110,30 @@ def _divide(scaled_N4: NDArray[np.float64], settings: Settings) -> NDArray[np.in
         raise MissingExtraError(
             "Clusters need scikit-learn, which is not installed: pip install 'terrazzo[points]'."
         ) from None
+    dense: NDArray[np.int32] = (
+        DBSCAN(eps=settings.reach, min_samples=settings.min_points, algorithm="kd_tree")
+        .fit_predict(scaled_N4)
+        .astype(np.int32)
+    )
     if settings.method == "dbscan":
-        method = DBSCAN(eps=settings.reach, min_samples=settings.min_points, algorithm="kd_tree")
-    else:
-        method = HDBSCAN(
-            min_cluster_size=settings.min_points,
-            min_samples=settings.min_points,
-            allow_single_cluster=True,
-            algorithm="kd_tree",
-            copy=True,
-        )
-    parts: NDArray[np.int32] = method.fit_predict(scaled_N4).astype(np.int32)
+        return dense
+    tree = HDBSCAN(
+        min_cluster_size=settings.min_points, min_samples=settings.min_points, algorithm="kd_tree", copy=True
+    )
+    return _no_finer(tree.fit_predict(scaled_N4).astype(np.int32), dense)
+
+
+def _no_finer(found_N: NDArray[np.int32], dense_N: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Put whole DBSCAN clusters in the place of HDBSCAN's clusters inside them, and of nothing there."""
+    parts = found_N.copy()
+    free = int(found_N.max(initial=NONE)) + 1
+    for d in range(int(dense_N.max(initial=NONE)) + 1):
+        members = dense_N == d
+        inside = np.unique(found_N[members])
+        if not np.isin(found_N[~members], inside[inside != NONE]).any():
+            parts[members] = free + d
+    _, numbers = np.unique(parts[parts != NONE], return_inverse=True)
+    parts[parts != NONE] = numbers
     return parts
 
 
