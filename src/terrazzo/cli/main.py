@@ -19,6 +19,7 @@ from terrazzo.cli.import_model import import_model
 from terrazzo.cli.inspect import inspect
 from terrazzo.cli.models import models
 from terrazzo.cli.output import INTERRUPTED
+from terrazzo.cli.points import points
 from terrazzo.cli.predict import predict
 from terrazzo.cli.train import train
 from terrazzo.core.errors import TerrazzoError
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for verb in (demo, inspect, train, evaluate, predict, models, datasets):
+for verb in (demo, inspect, train, evaluate, predict, points, models, datasets):
     app.command()(verb)
 app.command("import")(import_model)  # a verb that Python keeps for itself
 app.command("find-lr")(find_lr)

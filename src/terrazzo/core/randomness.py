@@ -24,6 +24,7 @@ class Stream(IntEnum):
     PARTNER = 8
     DROPOUT = 9
     CALIBRATION = 20
+    GROUND = 32
 
 
 def generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:
