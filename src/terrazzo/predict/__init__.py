@@ -1,5 +1,6 @@
 """Image in, labels out: the one path from an image to a label map, and its uses on files and folders."""
 
+from terrazzo.core.prediction import to_probabilities
 from terrazzo.predict.backend import Backend, TorchBackend
 from terrazzo.predict.confidence import confidence_map, write_confidence
 from terrazzo.predict.dropout import monte_carlo
@@ -7,7 +8,7 @@ from terrazzo.predict.ensemble import Ensemble, ensemble_predictor, load_ensembl
 from terrazzo.predict.files import PredictedFile, predict_files
 from terrazzo.predict.inference import Inference, Method, WholeImage
 from terrazzo.predict.predictor import Predictor, load
-from terrazzo.predict.segment import Answer, answer, infer, probabilities, segment, to_ids, to_probabilities
+from terrazzo.predict.segment import Answer, answer, infer, probabilities, segment, to_ids
 from terrazzo.predict.tempered import Tempered
 from terrazzo.predict.tta import TestTime, with_tta
 from terrazzo.predict.tta_spec import TestTimeSpec, parse_tta
