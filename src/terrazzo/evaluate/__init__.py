@@ -1,10 +1,11 @@
 """A model and labelled data in; one number with its interval and protocol out, and a page about it."""
 
-from terrazzo.evaluate.calibrate import TemperatureScaling, calibrate, store
+from terrazzo.evaluate.calibrate import calibrate, store
 from terrazzo.evaluate.evaluation import Evaluation
 from terrazzo.evaluate.protocol import Protocol
 from terrazzo.evaluate.report import write_report
 from terrazzo.evaluate.run import check_classes, check_labels, evaluate, evaluate_with
+from terrazzo.evaluate.scaling import TemperatureScaling
 
 __all__ = [
     "Evaluation",
