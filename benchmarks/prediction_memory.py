@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import machine
+from benchmarks.machine import facts
 
 NETWORKS = (
     ("unet-timm", "resnet34"),
@@ -82,7 +82,7 @@ def main() -> None:
     for row in rows:
         print(json.dumps(row))
     if options.out:
-        options.out.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
+        options.out.write_text(json.dumps({"machine": facts(), "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
