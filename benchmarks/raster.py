@@ -3,9 +3,9 @@
     python -m benchmarks.raster [--size 40000] [--tile 1024] [--folder DIR] [--out FILE.json]
 
 The network is four small convolutions at stride 4, so that reading, blending, widening and writing are
-measured, and not a network. Each prediction is a process of its own; its peak is what the system counts for it
-(ru_maxrss), Python, PyTorch and GDAL included. A quarter of the side is predicted as well: flat memory means
-that the large raster takes hardly more. Labels are compared with those of windows predicted at once.
+measured, and not a network. Each prediction is a process of its own; its peak is what the system counts for
+it (ru_maxrss), Python, PyTorch and GDAL included. A quarter of the side is predicted as well: flat memory
+means that the large raster takes hardly more. Labels are compared with those of windows predicted at once.
 """
 
 import argparse
