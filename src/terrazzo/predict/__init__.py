@@ -10,7 +10,8 @@ from terrazzo.predict.files import PredictedFile, predict_files
 from terrazzo.predict.inference import Inference, Method, WholeImage
 from terrazzo.predict.predictor import Predictor, load
 from terrazzo.predict.raster import PredictedRaster, predict_raster
-from terrazzo.predict.segment import Answer, answer, infer, probabilities, segment, to_ids, to_probabilities
+from terrazzo.predict.segment import Answer, answer, infer, probabilities, segment, to_ids
+from terrazzo.predict.settings import PredictSettings, build_predictor, parse_tile
 from terrazzo.predict.tempered import Tempered
 from terrazzo.predict.tiled import Tiled
 from terrazzo.predict.tta import TestTime, with_tta
@@ -25,6 +26,7 @@ __all__ = [
     "Inference",
     "Method",
     "Plan",
+    "PredictSettings",
     "PredictedFile",
     "PredictedRaster",
     "Predictor",
@@ -35,12 +37,14 @@ __all__ = [
     "TorchBackend",
     "WholeImage",
     "answer",
+    "build_predictor",
     "confidence_map",
     "ensemble_predictor",
     "infer",
     "load",
     "load_ensemble",
     "monte_carlo",
+    "parse_tile",
     "parse_tta",
     "plan",
     "predict_files",
