@@ -85,8 +85,10 @@ def evaluate_with(
         )
     meters = meters or {}
     counts = ConfusionCounts(dataset.labels.num_classes, ignore_index=dataset.labels.ignore_index)
+    sizes: set[tuple[int, ...]] = set()
     for index in range(len(dataset)):
         sample = dataset[index]
+        sizes.add(sample["mask"].shape)
         judged = _judge(sample, predict(sample["image"]))
         counts.add(judged.ids, judged.truth, judged.id, judged.group)
         for meter in meters.values():
@@ -98,7 +100,7 @@ def evaluate_with(
         counts,
         score(counts, dataset.labels.names),
         interval,
-        Protocol.of(dataset, interval, method),
+        Protocol.of(dataset, interval, method, sizes=sizes),
         {name: meter.to_json() for name, meter in meters.items()},
     )
 

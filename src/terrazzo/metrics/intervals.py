@@ -84,7 +84,9 @@ def bootstrap_interval(
         whole = Margins.of(counts.pooled)
         estimate = statistic(whole)
         spread = jackknife(statistic(whole.minus(margins_UK)), units)
-        drawn_R = np.concatenate([statistic(margins_UK.weighted(w_RU)) for w_RU in draws(units, resamples, seed)])
+        drawn_R = np.concatenate(
+            [statistic(margins_UK.weighted(w_RU)) for w_RU in draws(units, resamples, seed)]
+        )
         half = half_width(estimate, drawn_R, spread, units, confidence)
         low, high = (float(np.clip(end, 0, 1)) for end in (estimate - half, estimate + half))
     return Interval(low, high, units.over, units.kind, units.note, confidence, resamples, seed)

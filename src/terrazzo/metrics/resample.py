@@ -69,7 +69,7 @@ def jackknife(left_out: Floats, units: Units) -> Spread:
 def draws(units: Units, resamples: int, seed: int) -> Iterator[Floats]:
     """Draw the units with replacement: yields how often each was drawn, (r, U), R rows in all."""
     random = generator(seed, Stream.BOOTSTRAP)
-    candidates = len(np.unique(units.member))
+    candidates = units.candidates
     drawn = max(1, round(units.independent))
     even = np.full(candidates, 1 / candidates)
     for start in range(0, resamples, BLOCK):
@@ -77,9 +77,7 @@ def draws(units: Units, resamples: int, seed: int) -> Iterator[Floats]:
         yield random.multinomial(drawn, even, size=size).astype(np.float64)
 
 
-def half_width(
-    estimate: Floats, drawn_R: Floats, spread: Spread, units: Units, confidence: float
-) -> Floats:
+def half_width(estimate: Floats, drawn_R: Floats, spread: Spread, units: Units, confidence: float) -> Floats:
     """Return half the width of the interval about an estimate; see the module.
 
     Args:

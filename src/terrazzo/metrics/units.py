@@ -50,9 +50,14 @@ class Units:
     """What a reader must know before trusting an interval; empty where nothing is special."""
 
     @property
+    def candidates(self) -> int:
+        """U: how many there are to draw from; of blocks one begins at each frame."""
+        return len(np.unique(self.member))
+
+    @property
     def independent(self) -> float:
         """How many units there are, q; of blocks N / length, which need not be whole."""
-        return len(np.unique(self.member)) / self.length
+        return self.candidates / self.length
 
     @property
     def over(self) -> str:
@@ -66,10 +71,11 @@ class Units:
 
         Blocks overlap: one begins at each frame, and the sequence is closed to a ring.
         """
+        if self.kind == "image":
+            return margins_NK
         if self.kind == "block":
             return Margins(*(_ring(part, self.length) for part in margins_NK.parts))
-        member_UN = (self.member[None, :] == np.unique(self.member)[:, None]).astype(np.float64)
-        return margins_NK.weighted(member_UN)
+        return Margins(*(_by_member(part, self.member, self.candidates) for part in margins_NK.parts))
 
 
 def find_units(ids: Sequence[str], groups: Sequence[str | None]) -> Units:
@@ -79,7 +85,9 @@ def find_units(ids: Sequence[str], groups: Sequence[str | None]) -> Units:
         ids: the images, N of them.
         groups: the scene or video of each, None where unknown.
     """
-    distinct = {("image", id) if group is None else ("group", group) for id, group in zip(ids, groups, strict=True)}
+    distinct = {
+        ("image", id) if group is None else ("group", group) for id, group in zip(ids, groups, strict=True)
+    }
     if len(distinct) == 1 and len(ids) > 1:
         return _blocks(ids, str(groups[0]))
     order = tuple(sorted(range(len(ids)), key=lambda i: ids[i]))
@@ -119,6 +127,13 @@ def _few(units: int, what: str) -> str:
     if units >= FEW_UNITS:
         return ""
     return f"Only {units} {what}s could be resampled: the interval is rough."
+
+
+def _by_member(part_NK: Floats, member: NDArray[np.int64], units: int) -> Floats:
+    """Sum the rows of each unit: (N, K) -> (U, K)."""
+    sums_UK = np.zeros((units, part_NK.shape[1]))
+    np.add.at(sums_UK, member, part_NK)
+    return sums_UK
 
 
 def _ring(part_NK: Floats, length: int) -> Floats:
