@@ -1,18 +1,18 @@
-"""How often `terrazzo compare` is wrong, and how often its 95 % interval holds the truth: made-up pairs of models.
+"""How often `terrazzo compare` is wrong, and how often its 95 % interval holds the truth, on made-up pairs.
 
     python -m benchmarks.compare_simulation [--pairs 1000]
 
-A pair is two models on the same images of 11 classes, as confusion counts drawn from a population whose mIoU is
-known. What makes images hard is common to both models. The rarest class is in one image of ten. Images are
-independent, or alike within scenes, or follow each other in one sequence (autoregressive, lag-1 correlation given).
-For each design: how often a difference was claimed where there is none, and how often the interval of a
-true difference of some points, and that of a single score, held the truth. Beside it the same for the plain
-percentile bootstrap, and for the jackknife with Student's t alone.
+A pair is two models on the same images of 11 classes, as confusion counts drawn from a population whose mIoU
+is known. What makes images hard is common to both models. The rarest class is in one image of ten. Images are
+independent, or alike within scenes, or follow each other in one sequence (autoregressive, the correlation of
+neighbours given). For each design: how often a difference was claimed where there is none, and how often the
+interval of a true difference of some points, and that of a single score, held the truth. Beside it the
+same for the plain percentile bootstrap, and for the jackknife with Student's t alone.
 """
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from terrazzo.core.randomness import Stream, generator
-from terrazzo.metrics.resample import draws, half_width, jackknife, student
+from terrazzo.metrics.intervals import interval_ends
+from terrazzo.metrics.paired import paired_margins
+from terrazzo.metrics.resample import draws, jackknife, student
 from terrazzo.metrics.scores import Floats, Margins, mean_iou
 from terrazzo.metrics.units import Units, find_units
 
@@ -43,8 +45,10 @@ POPULATION = 200_000
 BETTER = 0.3
 """Log-odds by which the second model is better where there is a difference: about 5 points."""
 
-Draw = Callable[[tuple[int, ...]], Floats]
-"""From a shape to normal numbers (N, *shape), dependent over the images as the design says."""
+SEED = 0.15
+"""Log-odds by which a class is found more or less easily by another run of a recipe: about 0.8 points of mIoU."""
+
+Ends = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ class Design:
 
     alike: float = 0.6
     """Share of the variance that a scene's images have in common."""
+
+    runs: int = 1
+    """Of each recipe."""
 
     lag_one: float | None = None
     """Correlation of neighbouring frames; None: no sequence."""
@@ -74,6 +81,8 @@ DESIGNS = (
     Design("30 images", 30),
     Design("100 images", 100),
     Design("500 images", 500),
+    Design("100 images, 2 runs each", 100, runs=2),
+    Design("100 images, 5 runs each", 100, runs=5),
     Design("5 scenes of 20", 100, scenes=5),
     Design("10 scenes of 10", 100, scenes=10),
     Design("20 scenes of 5", 100, scenes=20),
@@ -86,15 +95,18 @@ DESIGNS = (
 )
 
 
-def models(draw: Draw, better: float) -> list[Margins]:
-    """Draw two models on the same images: their margins (N, K)."""
+def models(draw: Draw, better: float, runs: int = 1) -> list[list[Margins]]:
+    """Draw two recipes' runs on the same images: the margins (N, K) of each run."""
     share = SIZE * np.exp(0.6 * draw((CLASSES,))) * (draw((CLASSES,)) < ndtri(PRESENT))
     truth = np.round(PIXELS * share / share.sum(axis=1, keepdims=True))
     hard = 0.6 * draw((1,)) + 0.4 * draw((CLASSES,))
-    return [_model(truth, hard, plus, draw) for plus in (0.0, better)]
+    return [
+        [_model(truth, hard, plus + (draw.seed() if runs > 1 else 0.0), draw) for _ in range(runs)]
+        for plus in (0.0, better)
+    ]
 
 
-def _model(truth: Floats, hard: Floats, better: float, draw: Draw) -> Margins:
+def _model(truth: Floats, hard: Floats, better: float | Floats, draw: Draw) -> Margins:
     """Draw what one model finds, and where it puts what it misses: on what is there, and on anything."""
     odds = SKILL + better + hard + 0.3 * draw((1,)) + 0.4 * draw((CLASSES,))
     hits = np.round(truth / (1 + np.exp(-odds)))
@@ -104,69 +116,78 @@ def _model(truth: Floats, hard: Floats, better: float, draw: Draw) -> Margins:
     return Margins(hits, truth, hits + missed * taken / taken.sum(axis=1, keepdims=True))
 
 
-def drawer(design: Design, random: np.random.Generator) -> Draw:
-    """Return what draws normal numbers of variance 1, dependent as the design says."""
+class Draw:
+    """Normal numbers of variance 1, (N, *shape), dependent over the images as the design says."""
 
-    def draw(shape: tuple[int, ...]) -> Floats:
-        own = random.standard_normal((design.images, *shape))
+    def __init__(self, design: Design, random: np.random.Generator) -> None:
+        self.design, self.random = design, random
+
+    def __call__(self, shape: tuple[int, ...]) -> Floats:
+        """Draw what differs from image to image."""
+        design = self.design
+        own = self.random.standard_normal((design.images, *shape))
         if design.lag_one is not None:
             return _autoregressive(own, design.lag_one)
         if not design.scenes:
             return own
-        common = random.standard_normal((design.scenes, *shape)).repeat(
-            design.images // design.scenes, axis=0
-        )
-        return np.sqrt(design.alike) * common + np.sqrt(1 - design.alike) * own
+        common = self.random.standard_normal((design.scenes, *shape))
+        common = common.repeat(design.images // design.scenes, axis=0)
+        return np.asarray(np.sqrt(design.alike) * common + np.sqrt(1 - design.alike) * own)
 
-    return draw
+    def seed(self) -> Floats:
+        """Draw what differs from run to run: (K,) log-odds."""
+        return SEED * self.random.standard_normal(CLASSES)
 
 
 def _autoregressive(noise: Floats, lag_one: float) -> Floats:
+    """Let each frame (N, ...) resemble the one before."""
     frames = [noise[0]]
     for step in noise[1:]:
         frames.append(lag_one * frames[-1] + np.sqrt(1 - lag_one**2) * step)
     return np.stack(frames)
 
 
-def methods(sides: list[Margins], units: Units, seed: int) -> dict[str, tuple[float, float]]:
-    """Return the 95 % interval of b - a (of a alone, where it is given alone) by each method."""
+def methods(runs: list[list[Margins]], units: Units, seed: int) -> dict[str, Ends]:
+    """Return the 95 % interval of b - a by each method; of a alone where one side is given."""
+    if len(runs) == 2:
+        ours = paired_margins(*runs, units, statistic=mean_iou, resamples=1000, seed=seed)
+        found = {"ours": (float(ours.low), float(ours.high))}
+    else:
+        found = {"ours": interval_ends(runs[0][0], units, mean_iou, resamples=1000, seed=seed)}
+    return found | (_others([side[0] for side in runs], units, seed) if len(runs[0]) == 1 else {})
+
+
+def _others(sides: list[Margins], units: Units, seed: int) -> dict[str, Ends]:
+    """Return the intervals that were not chosen."""
     signs = (-1, 1) if len(sides) == 2 else (1,)
-    parts = [units.sums(side) for side in sides]
-    wholes = [Margins(*(part.sum(axis=0) for part in side.parts)) for side in sides]
+    parts, wholes = [units.sums(side) for side in sides], [side.total() for side in sides]
 
     def combined(margins: list[Margins]) -> Floats:
         return np.asarray(sum(s * mean_iou(m) for s, m in zip(signs, margins, strict=True)))
 
-    estimate = combined(wholes)
     left_out = combined([whole.minus(part) for whole, part in zip(wholes, parts, strict=True)])
     spread = jackknife(left_out, units)
+    error, middle = np.sqrt(spread.variance), combined(wholes)
     drawn = np.concatenate([combined([p.weighted(w) for p in parts]) for w in draws(units, 1000, seed)])
-    half = half_width(estimate, drawn, spread, units, 0.95)
-    plain = np.sqrt(spread.variance) * student(np.asarray(units.independent - 1), 0.95)
     low, high = np.percentile(drawn, (2.5, 97.5))
+    plain = error * student(np.asarray(units.independent - 1), 0.95)
+    heavy = error * student(spread.freedom, 0.95)
     return {
-        "ours": (float(estimate - half), float(estimate + half)),
-        "percentile": (float(low), float(high)),
-        "jackknife t": (float(estimate - plain), float(estimate + plain)),
-        "jackknife t, kurtosis": _about(estimate, np.sqrt(spread.variance) * student(spread.freedom, 0.95)),
+        "percentile bootstrap": (float(low), float(high)),
+        "jackknife, t": (float(middle - plain), float(middle + plain)),
+        "jackknife, t by kurtosis": (float(middle - heavy), float(middle + heavy)),
     }
 
 
-def _about(middle: Floats, half: Floats) -> tuple[float, float]:
-    return float(middle - half), float(middle + half)
-
-
-def trials(design: Design, pairs: int) -> Iterator[dict[str, dict[str, tuple[float, float]]]]:
+def trials(design: Design, pairs: int) -> Iterator[dict[str, dict[str, Ends]]]:
     """Draw pairs: the intervals of no difference, of a true difference, and of a single score."""
     units = find_units([f"{i:06d}" for i in range(design.images)], design.groups)
     for pair in range(pairs):
-        alike = models(drawer(design, generator(0, Stream.BOOTSTRAP, 2, pair)), 0.0)
-        apart = models(drawer(design, generator(0, Stream.BOOTSTRAP, 3, pair)), BETTER)
-        yield {
-            "null": methods(alike, units, pair),
-            "difference": methods(apart, units, pair),
-            "score": methods(apart[:1], units, pair),
-        }
+        alike = models(Draw(design, generator(0, Stream.BOOTSTRAP, 2, pair)), 0.0, design.runs)
+        apart = models(Draw(design, generator(0, Stream.BOOTSTRAP, 3, pair)), BETTER, design.runs)
+        intervals = {"null": methods(alike, units, pair), "difference": methods(apart, units, pair)}
+        alone = {"score": methods([apart[0][:1]], units, pair)}
+        yield intervals | (alone if design.runs == 1 else {})
 
 
 def truths() -> dict[str, float]:
@@ -175,7 +196,7 @@ def truths() -> dict[str, float]:
     sums = [[np.zeros(CLASSES) for _ in range(3)] for _ in range(2)]
     part = Design("population", POPULATION // 20)
     for _ in range(20):
-        for total, model in zip(sums, models(drawer(part, random), BETTER), strict=True):
+        for total, (model,) in zip(sums, models(Draw(part, random), BETTER), strict=True):
             for i, values in enumerate(model.parts):
                 total[i] += values.sum(axis=0)
     a, b = (float(mean_iou(Margins(*total))) for total in sums)
@@ -184,7 +205,7 @@ def truths() -> dict[str, float]:
 
 def judge(design: Design, pairs: int, true: dict[str, float]) -> dict[str, Any]:
     """Return, for each method, how often it was right and how wide its interval was in points (median)."""
-    found: dict[str, dict[str, list[tuple[float, float]]]] = {}
+    found: dict[str, dict[str, list[Ends]]] = {}
     for trial in trials(design, pairs):
         for what, intervals in trial.items():
             for method, ends in intervals.items():
@@ -192,16 +213,21 @@ def judge(design: Design, pairs: int, true: dict[str, float]) -> dict[str, Any]:
     return {method: _rates(kinds, true) for method, kinds in found.items()}
 
 
-def _rates(kinds: dict[str, list[tuple[float, float]]], true: dict[str, float]) -> dict[str, float]:
+def _rates(kinds: dict[str, list[Ends]], true: dict[str, float]) -> dict[str, float]:
     ends: dict[str, NDArray[np.float64]] = {what: np.array(pairs) for what, pairs in kinds.items()}
     held = {w: float(np.mean((e[:, 0] <= true[w]) & (true[w] <= e[:, 1]))) for w, e in ends.items()}
     return {
         "wrong_verdicts": round(1 - held["null"], 4),
         "coverage_difference": held["difference"],
-        "coverage_score": held["score"],
         "width_difference_points": round(100 * float(np.median(np.diff(ends["difference"]))), 2),
-        "width_score_points": round(100 * float(np.median(np.diff(ends["score"]))), 2),
-    }
+    } | (
+        {
+            "coverage_score": held["score"],
+            "width_score_points": round(100 * float(np.median(np.diff(ends["score"]))), 2),
+        }
+        if "score" in ends
+        else {}
+    )
 
 
 def main() -> None:

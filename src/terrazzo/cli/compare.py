@@ -1,6 +1,5 @@
 """`terrazzo compare`: two models and data become a verdict with an interval."""
 
-import glob
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -71,10 +70,11 @@ def paths(side: str) -> list[Path]:
         return [Path(side)]
     found: list[Path] = []
     for part in filter(None, (part.strip() for part in side.split(","))):
-        if Path(part).exists() or not glob.has_magic(part):
+        if Path(part).exists() or not set(part) & set("*?["):
             found.append(Path(part))
             continue
-        matches = sorted(Path(match) for match in glob.glob(part))
+        whole = Path(part)
+        matches = sorted(Path(whole.anchor).glob(str(whole.relative_to(whole.anchor))))
         if not matches:
             raise RequestError(f"Nothing matches {part!r}; expected model folders or files of counts.")
         found += matches

@@ -59,7 +59,7 @@ def _differences(one: Evaluation, other: Evaluation, may_differ: Collection[str]
         for key, said in _SAID.items()
         if facts[key] != theirs[key] and key not in may_differ and not _unknown_size(key, facts, theirs)
     ]
-    # The fingerprint of the data differs with the split, the images and the classes: say it where they do not.
+    # The fingerprint of the data differs with split, images and classes: it is said where these do not.
     return found[:-1] if len(found) > 1 and facts["data_fingerprint"] != theirs["data_fingerprint"] else found
 
 
@@ -88,5 +88,6 @@ def _check_truth(one: Evaluation, other: Evaluation) -> None:
             k = int(np.flatnonzero(truth != theirs)[0])
             raise RequestError(
                 f"These scores do not compare: the ground truth of {id!r} has {truth[k]} pixels of "
-                f"{one.protocol.classes[k]!r} in one and {theirs[k]} in the other. Score both on the same masks."
+                f"{one.protocol.classes[k]!r} in one and {theirs[k]} in the other. "
+                "Score both on the same masks."
             )

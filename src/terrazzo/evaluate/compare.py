@@ -1,7 +1,8 @@
 """Two models, or two recipes, on the same images: which is better, by how much, and how sure that is.
 
-Sources: Efron and Tibshirani 1993 (bootstrap, jackknife), Künsch 1989 (blocks), Owen 2007 and Bouthillier et al.
-2021 (runs), Holm 1979 (many classes), Lachin 1981 (how many more are needed). How it is computed: `metrics.paired`.
+Sources: Efron and Tibshirani 1993 (bootstrap, jackknife), Künsch 1989 (blocks), Owen 2007 and Bouthillier et
+al. 2021 (runs), Holm 1979 (many classes), Lachin 1981 (how many more are needed). How it is computed:
+`metrics.paired` and `metrics.resample`.
 """
 
 import math
@@ -121,15 +122,16 @@ def compare(
     Raises:
         RequestError: the protocols are unlike, or the images or their masks differ.
     """
-    sides = [(side,) if isinstance(side, Evaluation) else tuple(side) for side in (a, b)]
-    for side in sides:  # within a side nothing may differ
+    runs_a, runs_b = ((side,) if isinstance(side, Evaluation) else tuple(side) for side in (a, b))
+    for side in (runs_a, runs_b):  # within a side nothing may differ
         check_alike(side)
-    check_alike((sides[0][0], *sides[1]), may_differ=may_differ)
-    counts = [[evaluation.counts for evaluation in side] for side in sides]
+    check_alike((runs_a[0], *runs_b), may_differ=may_differ)
+    counts_a, counts_b = ([run.counts for run in side] for side in (runs_a, runs_b))
     overall, classes = (
-        paired_difference(*counts, statistic, resamples=resamples, seed=seed) for statistic in (mean_iou, iou)
+        paired_difference(counts_a, counts_b, statistic, resamples=resamples, seed=seed)
+        for statistic in (mean_iou, iou)
     )
-    return Comparison(overall, classes, *sides, tuple(may_differ))
+    return Comparison(overall, classes, runs_a, runs_b, tuple(may_differ))
 
 
 def _winner(difference: float, p: float) -> Winner:

@@ -113,11 +113,12 @@ class Protocol:
         Raises:
             KeyError: a fact is missing.
         """
-        known = {
+        known: dict[str, Any] = {
             field.name: facts.get(field.name, "") if field.name == "size" else facts[field.name]
             for field in fields(cls)
         }
-        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in known.items()})
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in known.items()}
+        return cls(**plain)
 
     @property
     def name(self) -> str:

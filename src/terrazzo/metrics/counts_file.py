@@ -1,8 +1,8 @@
 """Counts in a file: what a score, its interval and a comparison need, without running the model again.
 
-A NumPy archive (`.npz`) without pickled objects, so that reading one never runs code: `matrices` (N, K, K) of
-the smallest unsigned integers that hold them, `ids` and `groups` (N,) text, `grouped` (N,) whether the group is
-known, `ignore_index`, and `facts`, JSON text for whoever wrote the file (the protocol of the score).
+A NumPy archive (`.npz`) without pickled objects, so that reading one never runs code: `matrices` (N, K, K)
+of the smallest unsigned integers that hold them, `ids` and `groups` (N,) text, `grouped` (N,) whether the
+group is known, `ignore_index`, and `facts`, JSON text for whoever wrote the file (the protocol of the score).
 """
 
 import json
@@ -71,8 +71,8 @@ def load_counts(path: Path) -> tuple[ConfusionCounts, dict[str, Any]]:
         facts = json.loads(str(arrays["facts"]))
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
         raise DataError(
-            f"{path} holds no counts ({error}); expected a file that `terrazzo evaluate --save-counts` wrote. "
-            "Write it again."
+            f"{path} holds no counts ({error}); expected a file that `terrazzo evaluate --save-counts` "
+            "wrote. Write it again."
         ) from None
     _check(path, arrays)
     groups = [

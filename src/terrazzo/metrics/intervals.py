@@ -2,8 +2,8 @@
 
 What is drawn again, with replacement, is what is independent (see `units`): whole scenes or videos where the
 dataset knows several (cluster bootstrap, Davison and Hinkley 1997, section 3.8), else images; blocks of
-consecutive frames where all are of one scene; never pixels, which are anything but independent. How an interval
-follows from the resamples is said, with the evidence for it, in `resample`.
+consecutive frames where all are of one scene; never pixels, which are anything but independent. How an
+interval follows from the resamples is said, with the evidence for it, in `resample`.
 
 Shapes: N images, U units that are drawn, R resamples, K classes.
 """
@@ -78,15 +78,29 @@ def bootstrap_interval(
         seed: of the counted generator; the same seed and images give the same interval.
     """
     units = find_units(counts.ids, counts.groups)
-    low = high = float("nan")
-    if units.independent >= 2:
-        margins_UK = units.sums(Margins.of(counts.per_image[list(units.order)]))
-        whole = Margins.of(counts.pooled)
-        estimate = statistic(whole)
-        spread = jackknife(statistic(whole.minus(margins_UK)), units)
-        drawn_R = np.concatenate(
-            [statistic(margins_UK.weighted(w_RU)) for w_RU in draws(units, resamples, seed)]
-        )
-        half = half_width(estimate, drawn_R, spread, units, confidence)
-        low, high = (float(np.clip(end, 0, 1)) for end in (estimate - half, estimate + half))
+    margins_NK = Margins.of(counts.per_image[list(units.order)])
+    low, high = interval_ends(
+        margins_NK, units, statistic, confidence=confidence, resamples=resamples, seed=seed
+    )
     return Interval(low, high, units.over, units.kind, units.note, confidence, resamples, seed)
+
+
+def interval_ends(
+    margins_NK: Margins,
+    units: Units,
+    statistic: Statistic,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Return both ends of the interval from the margins of images in the order of the units' members."""
+    if units.independent < 2:
+        return float("nan"), float("nan")
+    margins_UK, whole = units.sums(margins_NK), margins_NK.total()
+    estimate = statistic(whole)
+    spread = jackknife(statistic(whole.minus(margins_UK)), units)
+    drawn = [statistic(margins_UK.weighted(weights_RU)) for weights_RU in draws(units, resamples, seed)]
+    half = half_width(estimate, np.concatenate(drawn), spread, units, confidence)
+    low, high = (float(np.clip(end, 0, 1)) for end in (estimate - half, estimate + half))
+    return low, high

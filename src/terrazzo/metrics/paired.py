@@ -1,11 +1,11 @@
 """Two models on the same images: the difference of their scores, and how sure it is.
 
-Both are resampled by the same units, so what makes an image hard for both cancels. Where a side has several runs
-of one recipe (seeds), its score is the mean over them, and runs are a second level of chance: they are drawn with
-replacement as well, independently of the images (two crossed levels: Owen 2007, the pigeonhole bootstrap),
-and their variance s^2 / S is added to that of the images. Then the interval speaks of the recipes and not of two
-networks; that the choice of seed must enter a comparison of methods is shown by Bouthillier et al. 2021
-(Accounting for variance in machine learning benchmarks). One run says nothing about others.
+Both are resampled by the same units, so what makes an image hard for both cancels. Where a side has several
+runs of one recipe (seeds), its score is the mean over them, and runs are a second level of chance: they are
+drawn with replacement as well, independently of the images (two crossed levels: Owen 2007, the pigeonhole
+bootstrap), and their variance s^2 / S is added to that of the images. Then the interval speaks of the recipes
+and not of two networks; that the choice of seed must enter a comparison of methods is shown by Bouthillier et
+al. 2021 (Accounting for variance in machine learning benchmarks). One run says nothing about others.
 
 Shapes: N images, U units, R resamples, S runs of a side, K classes.
 """
@@ -96,12 +96,30 @@ def paired_difference(
         ValueError: the images differ.
     """
     units = find_units(a[0].ids, a[0].groups)
-    sides = [_Side.of(runs, a[0].ids, units, statistic) for runs in (a, b)]
+    ids = [a[0].ids[i] for i in units.order]
+    sides = [[_margins(run, ids) for run in side] for side in (a, b)]
+    return paired_margins(
+        *sides, units, statistic=statistic, confidence=confidence, resamples=resamples, seed=seed
+    )
+
+
+def paired_margins(
+    a: Sequence[Margins],
+    b: Sequence[Margins],
+    units: Units,
+    *,
+    statistic: Statistic,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> Paired:
+    """Compare two sides by the margins (N, K) of each run, images in the order of the units' members."""
+    sides = [_Side.of(runs, units, statistic) for runs in (a, b)]
     score_a, score_b = (side.scores().mean(axis=0) for side in sides)
     difference = np.asarray(score_b - score_a)
     if units.independent < 2:
-        unknown = np.full(difference.shape, np.nan)
-        return Paired(score_a, score_b, difference, *[unknown] * 5, units)
+        nan = np.full(difference.shape, np.nan)
+        return Paired(score_a, score_b, difference, nan, nan, nan, nan, nan, units)
     by_units = jackknife(sides[1].without_each() - sides[0].without_each(), units)
     spread = by_units.plus(sides[0].between_runs()).plus(sides[1].between_runs())
     drawn_R = np.concatenate(list(_drawn(sides, units, resamples, seed)))
@@ -119,6 +137,18 @@ def paired_difference(
     )
 
 
+def _margins(run: ConfusionCounts, ids: Sequence[str]) -> Margins:
+    """Return the margins (N, K) of the images in the order of `ids`.
+
+    Raises:
+        ValueError: these are not the run's images.
+    """
+    place = {id: index for index, id in enumerate(run.ids)}
+    if place.keys() != set(ids):
+        raise ValueError("The runs were scored on different images.")
+    return Margins.of(run.per_image[[place[id] for id in ids]])
+
+
 @dataclass(frozen=True, eq=False)
 class _Side:
     """The runs of one recipe: of each the margins of the whole (K,) and of its units (U, K)."""
@@ -127,22 +157,9 @@ class _Side:
     statistic: Statistic
 
     @classmethod
-    def of(
-        cls, runs: Sequence[ConfusionCounts], ids: Sequence[str], units: Units, statistic: Statistic
-    ) -> "_Side":
-        """Sum up the units of each run, its images brought into the order of `ids`.
-
-        Raises:
-            ValueError: a run has other images.
-        """
-        margins = []
-        for run in runs:
-            place = {id: index for index, id in enumerate(run.ids)}
-            if place.keys() != set(ids):
-                raise ValueError("The runs were scored on different images.")
-            per_image = run.per_image[[place[ids[i]] for i in units.order]]
-            margins.append((Margins.of(run.pooled), units.sums(Margins.of(per_image))))
-        return cls(tuple(margins), statistic)
+    def of(cls, runs: Sequence[Margins], units: Units, statistic: Statistic) -> "_Side":
+        """Sum up the images (N, K) of each run."""
+        return cls(tuple((run.total(), units.sums(run)) for run in runs), statistic)
 
     def scores(self) -> Floats:
         """Return the score of each run, (S, ...)."""
@@ -150,7 +167,8 @@ class _Side:
 
     def without_each(self) -> Floats:
         """Return the mean score over the runs without each unit, (U, ...)."""
-        return np.mean([self.statistic(whole.minus(parts)) for whole, parts in self.runs], axis=0)
+        left_out = [self.statistic(whole.minus(parts)) for whole, parts in self.runs]
+        return np.asarray(np.mean(left_out, axis=0))
 
     def between_runs(self) -> Spread:
         """Return the spread of the mean over runs; none where one run says nothing of others."""

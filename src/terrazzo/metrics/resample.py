@@ -1,9 +1,9 @@
-"""From units to an interval: leave each out once (jackknife), draw them again (bootstrap), and mind the tails.
+"""From units to an interval: leave each out (jackknife), draw them again (bootstrap), mind the tails.
 
 The plain percentile bootstrap is too narrow where units are few or a few of them decide: by simulation
-(`benchmarks/compare_simulation.py`) its 95 % interval for 100 images holds the truth 92 to 93 times in 100, for
-ten groups less than 90 times. So the bootstrap's spread about the estimate is stretched to what Student's t
-allows for:
+(`benchmarks/compare_simulation.py`) its 95 % interval for 100 images holds the truth 92 to 93 times in 100,
+for ten groups less than 90 times. So the bootstrap's spread about the estimate is stretched to what Student's
+t allows for:
 
     half width = Q(|s* - s|) x (t / z) x (SE_jackknife / SE_bootstrap)
 

@@ -50,6 +50,10 @@ class Margins:
         """The three, to be treated alike."""
         return self.hits, self.truth, self.predicted
 
+    def total(self) -> "Margins":
+        """Sum the images: (N, K) -> (K,)."""
+        return Margins(*(part.sum(axis=0) for part in self.parts))
+
     def minus(self, part: "Margins") -> "Margins":
         """Return what is left without a part, for instance (K,) without each of (U, K)."""
         return Margins(self.hits - part.hits, self.truth - part.truth, self.predicted - part.predicted)

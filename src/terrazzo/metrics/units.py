@@ -4,12 +4,12 @@
 * **image**: where no group is known, or no two images share one.
 * **block**: where all images are of one group. Nothing says then how other scenes would do, so no honest
   interval for those exists; what can be said is how the score varies along this one sequence. Blocks of
-  consecutive frames keep what neighbours have in common (moving blocks, Künsch 1989; here circular, Politis and
-  Romano 1992, so that each frame is in equally many blocks).
+  consecutive frames keep what neighbours have in common (moving blocks, Künsch 1989; here circular, Politis
+  and Romano 1992, so that each frame is in equally many blocks).
 
-Block length, in frames, in the natural order of the ids (2 before 10): 1.3 sqrt(N), rounded up. This is
-the truncation that Lazarus, Lewis, Stock and Watson 2018 (HAR inference: recommendations for practice, eq. 3)
-recommend for tests; it is longer than what estimates the variance best, because a short block is overconfident.
+Block length, in frames, in the natural order of the ids (2 before 10): 1.3 sqrt(N), rounded up. This is the
+truncation that Lazarus, Lewis, Stock and Watson 2018 (HAR inference: recommendations for practice) recommend
+for tests; it is longer than what estimates the variance best, because a short block is overconfident.
 
 Shapes: N images, U candidate units, K classes.
 """
@@ -139,4 +139,4 @@ def _by_member(part_NK: Floats, member: NDArray[np.int64], units: int) -> Floats
 def _ring(part_NK: Floats, length: int) -> Floats:
     """Sum each stretch of `length` rows, going on at the start after the end: (N, K) -> (N, K)."""
     closed = np.concatenate([np.zeros_like(part_NK[:1]), part_NK, part_NK[: length - 1]]).cumsum(axis=0)
-    return closed[length:] - closed[:-length]
+    return np.asarray(closed[length:] - closed[:-length])
