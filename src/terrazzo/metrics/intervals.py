@@ -17,7 +17,7 @@ import numpy as np
 from terrazzo.metrics.confusion import ConfusionCounts
 from terrazzo.metrics.resample import draws, half_width, jackknife
 from terrazzo.metrics.scores import Floats, Margins, mean_iou, plain
-from terrazzo.metrics.units import Unit, find_units
+from terrazzo.metrics.units import Unit, Units, find_units
 
 Statistic = Callable[[Margins], Floats]
 """A score from `terrazzo.metrics.scores`: margins (..., K) to values (...), or (..., K)."""

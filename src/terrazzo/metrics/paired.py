@@ -97,9 +97,15 @@ def paired_difference(
     """
     units = find_units(a[0].ids, a[0].groups)
     ids = [a[0].ids[i] for i in units.order]
-    sides = [[_margins(run, ids) for run in side] for side in (a, b)]
+    margins_a, margins_b = ([_margins(run, ids) for run in side] for side in (a, b))
     return paired_margins(
-        *sides, units, statistic=statistic, confidence=confidence, resamples=resamples, seed=seed
+        margins_a,
+        margins_b,
+        units,
+        statistic=statistic,
+        confidence=confidence,
+        resamples=resamples,
+        seed=seed,
     )
 
 
