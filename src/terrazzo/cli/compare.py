@@ -78,6 +78,8 @@ def paths(side: str) -> list[Path]:
         if not matches:
             raise RequestError(f"Nothing matches {part!r}; expected model folders or files of counts.")
         found += matches
+    if not found:
+        raise RequestError(f"{side!r} names no model; expected a model folder or a file of counts.")
     if twice := [path for path in found if found.count(path) > 1]:
         raise RequestError(f"{twice[0]} is given twice on one side; runs of one recipe differ by their seed.")
     return found

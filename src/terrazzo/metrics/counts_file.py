@@ -66,7 +66,7 @@ def load_counts(path: Path) -> tuple[ConfusionCounts, dict[str, Any]]:
             f"{path}: no such file; expected counts that `terrazzo evaluate --save-counts` wrote."
         )
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in FIELDS}
         facts = json.loads(str(arrays["facts"]))
     except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:

@@ -115,10 +115,10 @@ def _blocks(ids: Sequence[str], group: str) -> Units:
     return Units("block", order, np.arange(len(ids)), length, note + few)
 
 
-def natural(id: str) -> list[Any]:
+def natural(id: str) -> tuple[list[Any], str]:
     """Return a key that sorts numbers in names as numbers: frame_2 before frame_10."""
     parts = re.split(r"(\d+)", id)
-    return [int(part) if position % 2 else part for position, part in enumerate(parts)] + [id]
+    return [int(part) if position % 2 else part for position, part in enumerate(parts)], id
 
 
 def _few(units: int, what: str) -> str:
