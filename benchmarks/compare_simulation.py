@@ -147,14 +147,16 @@ def _autoregressive(noise: Floats, lag_one: float) -> Floats:
     return np.stack(frames)
 
 
-def methods(runs: list[list[Margins]], units: Units, seed: int) -> dict[str, Ends]:
+def methods(runs: list[list[Margins]], units: Units, seed: int, *, others: bool = True) -> dict[str, Ends]:
     """Return the 95 % interval of b - a by each method; of a alone where one side is given."""
     if len(runs) == 2:
         ours = paired_margins(runs[0], runs[1], units, statistic=mean_iou, resamples=1000, seed=seed)
         found = {"ours": (float(ours.low), float(ours.high))}
     else:
         found = {"ours": interval_ends(runs[0][0], units, mean_iou, resamples=1000, seed=seed)}
-    return found | (_others([side[0] for side in runs], units, seed) if len(runs[0]) == 1 else {})
+    if not others or len(runs[0]) > 1:
+        return found
+    return found | _others([side[0] for side in runs], units, seed)
 
 
 def _others(sides: list[Margins], units: Units, seed: int) -> dict[str, Ends]:

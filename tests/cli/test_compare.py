@@ -97,7 +97,7 @@ def test_print_comparison__has_a_row_for_each_class_and_dashes_for_the_unknown(f
     assert rows["road"].count("–") == 2
 
 
-def test_compare__scores_models_on_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_compare__scores_models_on_data(tmp_path: Path) -> None:
     from terrazzo.checkpoint import save_model
     from terrazzo.core.config import write_yaml
     from terrazzo.datasets import kind_labels
@@ -106,7 +106,7 @@ def test_compare__scores_models_on_data(tmp_path: Path, capsys: pytest.CaptureFi
     labels = kind_labels("scenes")
     for seed in (0, 1):
         torch.manual_seed(seed)
-        model = build_model("unet", num_classes=labels.num_classes, num_blocks=2)
+        model = build_model("unet", num_classes=labels.num_classes, num_blocks=1)
         save_model(tmp_path / f"run{seed}", model, labels=labels)
     (tmp_path / "scenes.yaml").write_text(write_yaml({"kind": "scenes", "size": [64, 96], "count": 3}))
     sides = [str(tmp_path / name) for name in ("run0", "run1")]
@@ -114,12 +114,13 @@ def test_compare__scores_models_on_data(tmp_path: Path, capsys: pytest.CaptureFi
     facts = json.loads((tmp_path / "c.json").read_text())
     assert facts["difference"] == pytest.approx(facts["b"] - facts["a"])
     assert facts["protocol"]["data"] == "scenes"
-    compare(sides[0], sides[0], str(tmp_path / "scenes.yaml"), device="cpu")
-    assert "would most likely have been seen" in " ".join(capsys.readouterr().out.split())
 
 
 def test_command__is_registered_and_its_help_loads_no_torch() -> None:
-    code = "import sys; from terrazzo.cli.main import app; assert 'torch' not in sys.modules; app(['compare', '--help'])"
+    code = (
+        "import sys; from terrazzo.cli.main import app; app(['compare', '--help'], standalone_mode=False); "
+    )
+    code += "assert not {'torch', 'scipy'} & set(sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "which of two models is better" in done.stdout
