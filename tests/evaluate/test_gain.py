@@ -26,7 +26,7 @@ def evaluated(share: float, data: Made, method: Method | None = None) -> Evaluat
         chance = np.random.default_rng(7).random(truth.shape)
         return np.where((chance < share) & (truth != 255), truth, 0).astype(np.uint8)
 
-    return evaluate_with(predict, data, method=method)
+    return evaluate_with(predict, data, method=lambda: method or Method())
 
 
 def test_gain__is_the_paired_difference() -> None:

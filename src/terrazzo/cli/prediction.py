@@ -15,7 +15,8 @@ WithOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 TileOption = Annotated[
-    str, typer.Option(metavar="PIXELS|auto|whole", help="Cut images into tiles; auto: where memory asks for it.")
+    str,
+    typer.Option(metavar="PIXELS|auto|whole", help="Cut images into tiles; auto: if memory asks for it."),
 ]
 OverlapOption = Annotated[
     int | None, typer.Option(min=0, metavar="PIXELS", help="That tiles share [default: a quarter of them].")

@@ -34,7 +34,7 @@ class Stopwatch:
         return watched
 
     def to_json(self) -> dict[str, float | None]:
-        """Return images and megapixels per second, and the median and 95th percentile of the time per image."""
+        """Return images and megapixels per second, and median and 95th percentile of the time per image."""
         after_first = slice(1, None) if len(self.seconds) > 1 else slice(None)
         seconds, pixels = self.seconds[after_first], self.pixels[after_first]
         if not seconds:

@@ -1,6 +1,6 @@
 """How to predict, as plain values: what a command line is given, and what travels to another process.
 
-    settings -> each model: its backend, tiles around it, views around these -> members averaged -> predictor
+settings -> each model: its backend, tiles around it, views around these -> members averaged -> predictor
 """
 
 from dataclasses import dataclass
@@ -77,9 +77,7 @@ def _wrapped(loaded: Predictor, settings: PredictSettings) -> Predictor:
 
     model = loaded.model
     if settings.dropout:
-        inference: Inference = monte_carlo(
-            model, passes=settings.dropout, seed=settings.seed, wrap=around
-        )
+        inference: Inference = monte_carlo(model, passes=settings.dropout, seed=settings.seed, wrap=around)
     else:
         inference = around(TorchBackend(model))
     return Predictor(model, loaded.labels, loaded.card, inference=inference)
