@@ -89,3 +89,10 @@ def test_gain__the_interval_is_the_bootstrap_of_the_differences() -> None:
 
 def miou(matrix_KK: Any) -> float:
     return float(mean_iou(Margins.of(matrix_KK)))
+
+
+def test_gain__one_scene_alone_is_noted() -> None:
+    data = Made(12, groups=["street"] * 12)
+    gain = tta_gain(evaluated(0.7, data), evaluated(0.8, data, HFLIP))
+    assert "All 12 images come from one group (street)" in gain.words
+    assert gain.to_json()["note"] == gain.interval.note

@@ -41,12 +41,13 @@ class Gain:
 
     @property
     def words(self) -> str:
-        """One line for people."""
+        """One line for people, with what must be known of the interval."""
         low, high = 100 * self.interval.low, 100 * self.interval.high
         shown = f"{100 * self.difference:+.2f} points of mIoU, 95 % interval {low:+.2f} to {high:+.2f}"
         verdict = "" if low > 0 or high < 0 else ", so no difference is shown"
         cost = "" if self.time_ratio is None else f"; {self.time_ratio:.2f} times the time per image"
-        return f"{shown}{verdict}{cost}"
+        note = f". {self.interval.note}" if self.interval.note else ""
+        return f"{shown}{verdict}{cost}{note}"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, fractions in 0..1; undefined numbers are None."""
