@@ -109,8 +109,8 @@ def test_compare__scores_models_on_data(tmp_path: Path) -> None:
         model = build_model("unet", num_classes=labels.num_classes, num_blocks=1)
         save_model(tmp_path / f"run{seed}", model, labels=labels)
     (tmp_path / "scenes.yaml").write_text(write_yaml({"kind": "scenes", "size": [64, 96], "count": 3}))
-    sides = [str(tmp_path / name) for name in ("run0", "run1")]
-    compare(sides[0], sides[1], str(tmp_path / "scenes.yaml"), device="cpu", json=tmp_path / "c.json")
+    a, b, data = (str(tmp_path / name) for name in ("run0", "run1", "scenes.yaml"))
+    compare(a, b, data, device="cpu", json=tmp_path / "c.json")
     facts = json.loads((tmp_path / "c.json").read_text())
     assert facts["difference"] == pytest.approx(facts["b"] - facts["a"])
     assert facts["protocol"]["data"] == "scenes"
