@@ -31,7 +31,7 @@ def read_version(path: Path) -> int:
 
 
 def instants(seed: int, something_written: Callable[[], bool]) -> Iterator[float]:
-    """Yield moments to kill at, seconds; later and later ones on a machine too busy to have written by then."""
+    """Yield moments to kill at, seconds; later ones on a machine too busy to have written by then."""
     moments = random.Random(seed)
     for attempt in range(7 * KILLS):
         if attempt >= KILLS and something_written():
