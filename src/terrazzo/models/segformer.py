@@ -11,8 +11,13 @@ License: for research and evaluation only.
 Shapes: B images, C channels, H x W image size, h x w = H / 4 x W / 4, D feature width, K classes.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from terrazzo.models.base import SegmentationModel
 from terrazzo.models.encoder import Encoder
@@ -62,21 +67,69 @@ class SegFormer(SegmentationModel):
         # A linear layer on every pixel is a 1x1 convolution.
         self.project = nn.ModuleList(nn.Conv2d(width, decoder_channels, kernel_size=1) for width in widths)
         self.fuse = ConvNormAct(len(widths) * decoder_channels, decoder_channels, kernel_size=1)
+        self.early_fusion: EarlyFusion | None = None
         self.dropout = nn.Dropout2d(dropout)
         self.classify = nn.Conv2d(decoder_channels, num_classes, kernel_size=1)
         initialise(self.project)
         initialise(self.fuse)
         initialise_classifier(self.classify)
 
+    def streamline(self) -> None:
+        """Fuse before widening; see `EarlyFusion`."""
+        self.early_fusion = EarlyFusion(self.project, self.fuse)
+
     def logits(self, image_BCHW: Tensor) -> Tensor:
         """Return (B, K, H / 4, W / 4)."""
         levels = self.encoder(image_BCHW)[-len(self.project) :]
         finest = levels[self.finest]
-        level_BDhw = [
-            resize_like(project(level), finest, mode="bilinear")
-            for project, level in zip(self.project, levels, strict=True)
-        ]
-        # Coarsest first, as the official code concatenates them: its weights of the fusion are ours then.
-        fused_BDhw = self.fuse(torch.cat(level_BDhw[::-1], dim=1))
+        if self.early_fusion is not None:
+            fused_BDhw = self.early_fusion(levels, finest)
+        else:
+            level_BDhw = [
+                resize_like(project(level), finest, mode="bilinear")
+                for project, level in zip(self.project, levels, strict=True)
+            ]
+            # Coarsest first, as the official code concatenates them: its weights of the fusion are ours then.
+            fused_BDhw = self.fuse(torch.cat(level_BDhw[::-1], dim=1))
         logits_BKhw: Tensor = self.classify(self.dropout(fused_BDhw))
         return logits_BKhw
+
+
+class EarlyFusion(nn.Module):
+    """Projection, widening and fusion in another order, for prediction: the same values with less work.
+
+    A 1x1 convolution of concatenated levels is the sum of one for each level. It commutes with widening, which
+    weighs places and not channels, with weights that sum to 1; and after a projection it is but another matrix.
+    So each level goes through one matrix at its own size and is then widened and added. The norm's factor and
+    summand go into the matrices, too. With mit_b0 that leaves a twentieth of the decoder's arithmetic.
+
+    Args:
+        project: one 1x1 convolution per level, finest first.
+        fuse: 1x1 convolution over the concatenated levels, coarsest first, batch norm and activation.
+    """
+
+    def __init__(self, project: nn.ModuleList, fuse: ConvNormAct) -> None:
+        super().__init__()
+        conv, norm, self.activation = fuse
+        assert isinstance(conv, nn.Conv2d)
+        assert isinstance(norm, _BatchNorm)
+        weight, bias = fuse_conv_bn_weights(
+            conv.weight, None, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
+        )
+        parts = weight.flatten(1).double().chunk(len(project), dim=1)[::-1]
+        self.weights = [
+            (part @ level.weight.flatten(1).double()).float()[..., None, None]
+            for part, level in zip(parts, project, strict=True)
+        ]
+        offsets = [part @ level.bias.double() for part, level in zip(parts, project, strict=True)]
+        self.bias = (bias.double() + torch.stack(offsets).sum(dim=0)).float()
+
+    def forward(self, levels_BDhw: Sequence[Tensor], finest: Tensor) -> Tensor:
+        """Return (B, D, h, w), of the finest level's size."""
+        total_BDhw: Tensor | None = None
+        for level_BDhw, weight in zip(levels_BDhw, self.weights, strict=True):
+            bias = self.bias if total_BDhw is None else None
+            wide_BDhw = resize_like(F.conv2d(level_BDhw, weight, bias), finest, mode="bilinear")
+            total_BDhw = wide_BDhw if total_BDhw is None else total_BDhw.add_(wide_BDhw)
+        out: Tensor = self.activation(total_BDhw)
+        return out

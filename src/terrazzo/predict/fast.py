@@ -69,11 +69,30 @@ def twin(model: nn.Module) -> Any:
 
 
 def _random_image(model: "SegmentationModel") -> Tensor:
-    """Return an image of noise, two steps of the network's coarsest grid high and at least as wide."""
-    side = 2 * model.multiple
-    while side < 2 * 33:
-        side *= 2
-    values = torch.Generator().manual_seed(0)
-    image_BCHW = torch.rand((1, model.in_channels, side, side), generator=values) * 255
-    like = next(model.parameters())
-    return image_BCHW.to(like.device).contiguous(memory_format=torch.channels_last)
+    """Return a small image of noise, as bright as the network expects."""
+    from terrazzo.models.base import MIN_SIDE
+
+    side = -(-MIN_SIDE // model.multiple) * model.multiple
+    noise_BCHW = torch.randn((1, model.in_channels, side, side), generator=torch.Generator().manual_seed(0))
+    mean, std = model.normalize.mean, model.normalize.std
+    image_BCHW = noise_BCHW.to(mean.device) * std + mean
+    return image_BCHW.contiguous(memory_format=torch.channels_last)
+
+
+def _suit_memory(network: nn.Module, device: torch.device) -> None:
+    """Turn the weights of convolutions, and put shifts in the place of wide depthwise ones on a CPU."""
+    if device.type == "cpu":
+        wide = [module for module in network.modules() if is_wide(module)]
+        replace(network, {module: ShiftedDepthwise(cast("nn.Conv2d", module)) for module in wide})
+    for module in network.modules():
+        weight = module._parameters.get("weight")
+        if isinstance(module, nn.Conv2d) and weight is not None:
+            turned = weight.detach().contiguous(memory_format=torch.channels_last)
+            own = {**module._parameters, "weight": nn.Parameter(turned, requires_grad=False)}
+            module._parameters = own
+
+
+def _agree(given: Tensor, expected: Tensor) -> bool:
+    """Say whether logits are the same to rounding; what is no number agrees with nothing."""
+    same_shape = given.shape == expected.shape
+    return same_shape and bool((given - expected).abs().max() <= TOLERANCE * expected.abs().max())

@@ -59,7 +59,11 @@ def foldable(network: nn.Module, image_BCHW: Tensor) -> Iterator[tuple[_ConvNd, 
     made = {call.output: call.parameter for call in watch.once(_CONVOLUTIONS)}
     for call in watch.once({_NORM}):
         conv, norm = convs.get(made.get(call.image, 0)), norms.get(call.parameter)
-        if isinstance(conv, _ConvNd) and isinstance(norm, _BatchNorm) and watch.readers[call.image] == [_NORM]:
+        if (
+            isinstance(conv, _ConvNd)
+            and isinstance(norm, _BatchNorm)
+            and watch.readers[call.image] == [_NORM]
+        ):
             yield conv, norm
 
 
