@@ -11,7 +11,8 @@ from torch import nn
 from terrazzo.core.errors import DataError
 from terrazzo.models import build_model
 from terrazzo.models.base import SegmentationModel
-from terrazzo.predict.segment import _full_precision, infer, probabilities, segment, to_ids, to_probabilities
+from terrazzo.predict.backend import _full_precision
+from terrazzo.predict.segment import infer, probabilities, segment, to_ids, to_probabilities
 
 
 def unet(**options: Any) -> SegmentationModel:

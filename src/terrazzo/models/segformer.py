@@ -12,12 +12,12 @@ Shapes: B images, C channels, H x W image size, h x w = H / 4 x W / 4, D feature
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils.fusion import fuse_conv_bn_weights
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from terrazzo.models.base import SegmentationModel
 from terrazzo.models.encoder import Encoder
@@ -76,7 +76,7 @@ class SegFormer(SegmentationModel):
 
     def streamline(self) -> None:
         """Fuse before widening; see `EarlyFusion`."""
-        self.early_fusion = EarlyFusion(self.project, self.fuse)
+        self.early_fusion = EarlyFusion(cast("Sequence[nn.Conv2d]", self.project), self.fuse)
 
     def logits(self, image_BCHW: Tensor) -> Tensor:
         """Return (B, K, H / 4, W / 4)."""
@@ -98,38 +98,39 @@ class SegFormer(SegmentationModel):
 class EarlyFusion(nn.Module):
     """Projection, widening and fusion in another order, for prediction: the same values with less work.
 
-    A 1x1 convolution of concatenated levels is the sum of one for each level. It commutes with widening, which
-    weighs places and not channels, with weights that sum to 1; and after a projection it is but another matrix.
-    So each level goes through one matrix at its own size and is then widened and added. The norm's factor and
-    summand go into the matrices, too. With mit_b0 that leaves a twentieth of the decoder's arithmetic.
+    A 1x1 convolution of concatenated levels is the sum of one for each level. It commutes with widening, whose
+    weights sum to 1 and are the same for all channels; and after a projection it is but another matrix. So
+    each level goes through one matrix at its own size, is widened and added. The norm's factor and summand
+    go into the matrices, too. With mit_b0 that leaves a twentieth of the decoder's arithmetic.
 
     Args:
         project: one 1x1 convolution per level, finest first.
         fuse: 1x1 convolution over the concatenated levels, coarsest first, batch norm and activation.
     """
 
-    def __init__(self, project: nn.ModuleList, fuse: ConvNormAct) -> None:
+    def __init__(self, project: Sequence[nn.Conv2d], fuse: ConvNormAct) -> None:
         super().__init__()
         conv, norm, self.activation = fuse
         assert isinstance(conv, nn.Conv2d)
-        assert isinstance(norm, _BatchNorm)
-        weight, bias = fuse_conv_bn_weights(
-            conv.weight, None, norm.running_mean, norm.running_var, norm.eps, norm.weight, norm.bias
-        )
-        parts = weight.flatten(1).double().chunk(len(project), dim=1)[::-1]
-        self.weights = [
-            (part @ level.weight.flatten(1).double()).float()[..., None, None]
-            for part, level in zip(parts, project, strict=True)
-        ]
-        offsets = [part @ level.bias.double() for part, level in zip(parts, project, strict=True)]
-        self.bias = (bias.double() + torch.stack(offsets).sum(dim=0)).float()
+        assert isinstance(norm, nn.BatchNorm2d)
+        fused = fuse_conv_bn_eval(conv, norm)
+        assert fused.bias is not None
+        parts = fused.weight.flatten(1).double().chunk(len(project), dim=1)[::-1]
+        self.weights, bias = [], fused.bias.double()
+        for part, level in zip(parts, project, strict=True):
+            self.weights.append((part @ level.weight.flatten(1).double()).float()[..., None, None])
+            bias = bias if level.bias is None else bias + part @ level.bias.double()
+        self.bias = bias.float()
 
     def forward(self, levels_BDhw: Sequence[Tensor], finest: Tensor) -> Tensor:
         """Return (B, D, h, w), of the finest level's size."""
-        total_BDhw: Tensor | None = None
-        for level_BDhw, weight in zip(levels_BDhw, self.weights, strict=True):
-            bias = self.bias if total_BDhw is None else None
-            wide_BDhw = resize_like(F.conv2d(level_BDhw, weight, bias), finest, mode="bilinear")
-            total_BDhw = wide_BDhw if total_BDhw is None else total_BDhw.add_(wide_BDhw)
+        biases = [self.bias, *[None] * (len(self.weights) - 1)]
+        wide_BDhw = [
+            resize_like(F.conv2d(level_BDhw, weight, bias), finest, mode="bilinear")
+            for level_BDhw, weight, bias in zip(levels_BDhw, self.weights, biases, strict=True)
+        ]
+        total_BDhw = wide_BDhw[0]
+        for other_BDhw in wide_BDhw[1:]:
+            total_BDhw = total_BDhw.add_(other_BDhw)
         out: Tensor = self.activation(total_BDhw)
         return out

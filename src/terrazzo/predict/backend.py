@@ -1,8 +1,8 @@
 """What computes logits: the network in PyTorch, or later an exported file. One small interface for all.
 
-Whoever predicts (validation, `evaluate`, `predict`) runs the same fast network made of the same weights, so their
-labels agree to the last pixel. Always in float32 and in evaluation mode: a label never depends on what else was in a batch, nor on settings
-that training may have left behind.
+Whoever predicts (validation, `evaluate`, `predict`) runs the same fast network made of the same weights, so
+their labels agree to the last pixel. Always in float32 and in evaluation mode: a label never depends on what
+else was in a batch, nor on settings that training may have left behind.
 """
 
 from collections.abc import Iterator

@@ -9,7 +9,6 @@ here these cost nothing.
 Shapes: B images, D channels, h x w feature size.
 """
 
-import torch
 from torch import Tensor, nn
 
 WIDE = 8
