@@ -98,8 +98,8 @@ class SegFormer(SegmentationModel):
 class EarlyFusion(nn.Module):
     """Projection, widening and fusion in another order, for prediction: the same values with less work.
 
-    A 1x1 convolution of concatenated levels is the sum of one for each level. It commutes with widening, whose
-    weights sum to 1 and are the same for all channels; and after a projection it is but another matrix. So
+    A 1x1 convolution of concatenated levels is the sum of one for each level. It commutes with widening: its
+    weights sum to 1 and are the same for all channels. And after a projection it is but another matrix. So
     each level goes through one matrix at its own size, is widened and added. The norm's factor and summand
     go into the matrices, too. With mit_b0 that leaves a twentieth of the decoder's arithmetic.
 
