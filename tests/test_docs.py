@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from terrazzo.core.images import write_png
+from tests.predict.points.made_street import LABELS, make_street, write_frame
 
 PAGES = [Path("README.md"), *sorted(Path("docs").glob("*.md"))]
 SMALL = {
@@ -52,6 +53,8 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "mine" / "classes.json").write_text(mine)
     shutil.copytree(folder / "data" / "camvid" / "val" / "images", folder / "photos")
     shutil.copy(folder / "photos" / "0001TP_00000.png", folder / "street.png")
+    write_frame(folder / "data" / "kitti", "000000", make_street(rng, step=0.8))
+    (folder / "data" / "kitti" / "classes.json").write_text(json.dumps(LABELS.to_json()))
     return folder
 
 

@@ -12,6 +12,7 @@ from terrazzo.cli.main import app
 from terrazzo.core.errors import DataError, RequestError
 from terrazzo.transforms.apply import apply_alone
 from terrazzo.transforms.operation import Pixels
+from tests.datasets.make_volumes import make
 
 RECIPE = """
 data: {kind: scenes, options: {size: [48, 64], count: 4}}
@@ -139,3 +140,17 @@ def test_study__from_end_to_end_and_on(recipe: Path, tmp_path: Path) -> None:
 def test_study__mistakes(recipe: Path, tmp_path: Path, arguments: list[str], sentence: str) -> None:
     with pytest.raises(RequestError, match=sentence):
         invoke("study", recipe, "--work", tmp_path / "work", *arguments)
+
+
+def test_preview_and_study__refuse_volumes_at_once(recipe: Path, tmp_path: Path) -> None:
+    root, solid = (
+        make(tmp_path / "balls", count=6),
+        ["transforms.crop=[33,33,33]", "transforms.operations=[]"],
+    )
+    sentence = "The data of kind 'volumes' are volumes; expected images, which contact sheets and studies"
+    for more in ([], ["--each", "rain"]):
+        with pytest.raises(RequestError, match=sentence):
+            invoke("preview", f"volumes:{root}", recipe, *solid, "--out", tmp_path / "sheet.png", *more)
+    with pytest.raises(RequestError, match=sentence):
+        invoke("study", recipe, *solid, "data.kind=volumes", f"data.root={root}", "data.options={}")
+    assert not (tmp_path / "sheet.png").exists()

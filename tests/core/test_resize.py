@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from terrazzo.core import RequestError
 from terrazzo.core.images import Encoded, image_size, read_image, read_mask
-from terrazzo.core.resize import checked_resize, resize_ids, resize_sample, resized_size
+from terrazzo.core.resize import checked_resize, resize_ids, resize_image, resize_sample, resized_size
 
 
 def photo(height: int, width: int) -> np.ndarray:
@@ -110,6 +111,26 @@ def test_resize_ids__pixel_centres() -> None:
     mask = np.arange(6, dtype=np.uint8)[None]
     assert resize_ids(mask, (1, 3)).tolist() == [[1, 3, 5]]
     assert resize_ids(mask, (2, 12)).tolist() == [[0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]] * 2
+
+
+@pytest.mark.parametrize("size", [(8, 8), (16, 4), (5, 7), (40, 33)])
+def test_resize_ids__nearest_by_pixel_centres(size: tuple[int, int]) -> None:
+    mask = np.random.default_rng(0).integers(0, 200, (16, 16), np.uint8)
+    out = resize_ids(mask, size)
+    rows = [int((r + 0.5) * 16 / size[0]) for r in range(size[0])]
+    columns = [int((c + 0.5) * 16 / size[1]) for c in range(size[1])]
+    np.testing.assert_array_equal(out, mask[np.ix_(rows, columns)])
+
+
+@pytest.mark.parametrize("size", [(60, 70), (51, 55), (35, 40), (20, 60)])
+def test_resize_image__shrinking_is_near_the_average_over_areas(size: tuple[int, int]) -> None:
+    rows, columns = np.mgrid[:100, :100]
+    grain = np.random.default_rng(0).normal(0, 8, (100, 100))
+    image = np.clip(127 + 80 * np.sin(rows / 7) * np.cos(columns / 5) + grain, 0, 255).astype(np.uint8)
+    average = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA).astype(float)
+    out = resize_image(image[..., None], size)[..., 0]
+    plain = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR).astype(float)
+    assert np.mean((out - average) ** 2) < min(6.0, 0.5 * np.mean((plain - average) ** 2) + 1e-9)
 
 
 def test_resized_size__factor_or_sides() -> None:

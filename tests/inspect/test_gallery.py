@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from terrazzo.core import LabelMap
-from terrazzo.inspect.gallery import augmented_shots, location_picture, page_labels, sample_shots
+from terrazzo.figures import page_labels
+from terrazzo.inspect.gallery import augmented_shots, location_picture, sample_shots
 from tests.inspect.world import World, scene
 
 

@@ -9,10 +9,11 @@ import torch
 from torch import nn
 
 from terrazzo.core.errors import DataError
+from terrazzo.core.prediction import to_probabilities
 from terrazzo.models import build_model
 from terrazzo.models.base import SegmentationModel
 from terrazzo.predict.backend import _full_precision
-from terrazzo.predict.segment import infer, probabilities, segment, to_ids, to_probabilities
+from terrazzo.predict.segment import infer, probabilities, segment, to_ids
 
 
 def unet(**options: Any) -> SegmentationModel:

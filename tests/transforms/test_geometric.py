@@ -1,23 +1,12 @@
 """Where pixels go: image and mask stay together, and no label is invented."""
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terrazzo.transforms.geometric import (
-    Pixels,
-    Window,
-    cut,
-    cut_mask,
-    draw_window,
-    flip,
-    pad_value,
-    resize_image,
-    resize_mask,
-    rotate,
-)
+from terrazzo.core.resize import Pixels
+from terrazzo.transforms.geometric import Window, cut, cut_mask, draw_window, flip, pad_value, rotate
 
 SIDES = st.integers(1, 24)
 PLACES, LENGTHS = st.floats(-30, 30), st.floats(0.3, 40)
@@ -121,19 +110,13 @@ def test_cut_mask__looks_at_every_step_inside_the_source() -> None:
     np.testing.assert_array_equal(cut_mask(mask, Window(-4, 4, 16, 8), 4), mask[0:12:4, 4:12:4])
 
 
-@pytest.mark.parametrize("size", [(8, 8), (16, 4), (5, 7), (40, 33)])
-def test_resize_mask__nearest_by_pixel_centres(size: tuple[int, int]) -> None:
-    _, mask = scene(16, 16)
-    out = resize_mask(mask, size)
-    rows = [int((r + 0.5) * 16 / size[0]) for r in range(size[0])]
-    columns = [int((c + 0.5) * 16 / size[1]) for c in range(size[1])]
-    np.testing.assert_array_equal(out, mask[np.ix_(rows, columns)])
-
-
-def test_resize_image__average_when_shrinking() -> None:
-    image = np.zeros((4, 4, 1), np.uint8)
-    image[::2] = 200
-    np.testing.assert_array_equal(resize_image(image, (2, 2)), np.full((2, 2, 1), 100))
+def test_cut__of_the_whole_is_a_copy() -> None:
+    image, mask = scene(8, 8)
+    out, labels = cut(image, mask, Window(0, 0, 8, 8), (8, 8), 255)
+    np.testing.assert_array_equal(out, image)
+    np.testing.assert_array_equal(labels, mask)
+    assert not np.may_share_memory(out, image)
+    assert not np.may_share_memory(labels, mask)
 
 
 def test_rotate__quarter_turn_and_back() -> None:
@@ -175,14 +158,3 @@ def test_flip__any_channels_and_dtype(channels: int, dtype: str) -> None:
     np.testing.assert_array_equal(out[0], image[:, ::-1])
     np.testing.assert_array_equal(out[1], mask[:, ::-1])
     assert (out[0].dtype, out[1].dtype) == (image.dtype, mask.dtype)
-
-
-@pytest.mark.parametrize("size", [(60, 70), (51, 55), (35, 40), (20, 60)])
-def test_resize_image__shrinking_is_near_the_average_over_areas(size: tuple[int, int]) -> None:
-    rows, columns = np.mgrid[:100, :100]
-    grain = np.random.default_rng(0).normal(0, 8, (100, 100))
-    image = np.clip(127 + 80 * np.sin(rows / 7) * np.cos(columns / 5) + grain, 0, 255).astype(np.uint8)
-    average = cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA).astype(float)
-    out = resize_image(image[..., None], size)[..., 0]
-    plain = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR).astype(float)
-    assert np.mean((out - average) ** 2) < min(6.0, 0.5 * np.mean((plain - average) ** 2) + 1e-9)

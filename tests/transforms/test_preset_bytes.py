@@ -11,7 +11,7 @@ from terrazzo.transforms import build_transform
 
 DIGESTS = {"light": "fb1977bddf43b946", "standard": "26b7c5f11688b346", "strong": "9948db9c80f80ad7"}
 """SHA-256, first 16 digits, of twelve crops. Listed operations changed none of them; averaging by the way of
-twice the size, where a crop shrinks (`geometric.resize_image`), changed the two presets that scale."""
+twice the size, where a crop shrinks (`core.resize`), changed the two presets that scale."""
 
 
 @pytest.mark.skipif(not cv2.__version__.startswith("5.0"), reason="pixels differ between OpenCV releases")

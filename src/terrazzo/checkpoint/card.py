@@ -15,6 +15,36 @@ FORMAT_VERSION: Final = 1
 TERRAZZO_VERSION: Final = version("terrazzo")
 
 
+class CardCalibration(BaseModel):
+    """A temperature that makes the model's probabilities honest, and where that was found."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = Field(gt=0, allow_inf_nan=False)
+    """What logits are divided by: above 1 the model was overconfident."""
+
+    tta: str
+    """Test-time augmentation that it was fitted with; it holds for no other."""
+
+    members: str
+    """How many networks were averaged when it was fitted; it holds for no other number."""
+
+    fitted_on: str
+    """The images it was fitted on, in words."""
+
+    judged_on: str
+    """The other images, which `before` and `after` are of, in words."""
+
+    protocol: str
+    """Fingerprint of the protocol: data, classes, void and method."""
+
+    before: dict[str, float | None]
+    """Calibration scores without the temperature."""
+
+    after: dict[str, float | None]
+    """The same scores with it."""
+
+
 class Card(BaseModel):
     """What a model folder says about its model."""
 
@@ -53,6 +83,9 @@ class Card(BaseModel):
     scores: dict[str, Any] | None = None
     """What `terrazzo evaluate --json` writes, its protocol and interval included; None if never scored."""
 
+    calibration: CardCalibration | None = None
+    """A temperature for the probabilities; None if never fitted."""
+
     training: dict[str, Any] | None = None
     """How it came to be: recipe, steps, seconds, data; None if unknown."""
 
@@ -78,6 +111,7 @@ class Card(BaseModel):
             "Classes": str(self.num_classes),
             "Outputs left out as void": ", ".join(map(str, self.arguments.get("void_outputs", ()))),
             "Output stride": str(self.stride),
+            "Probabilities": f"temperature {self.calibration.temperature:.4g}" if self.calibration else "",
             "Training": f"{steps} steps" if steps is not None else "",
             "Written by": f"Terrazzo {self.terrazzo_version}, PyTorch {self.torch_version}",
         }

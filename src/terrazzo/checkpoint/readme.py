@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from terrazzo.checkpoint.card import Card
+from terrazzo.checkpoint.card import Card, CardCalibration
 
 
 def render_readme(card: Card) -> str:
@@ -14,6 +14,7 @@ def render_readme(card: Card) -> str:
         _usage(),
         _labels(card),
         _scores(card.scores),
+        *_calibration(card.calibration),
         _training(card.training),
         _files(),
     ]
@@ -84,6 +85,27 @@ def _scores(scores: Mapping[str, Any] | None) -> str:
     return "\n".join(lines)
 
 
+def _calibration(found: CardCalibration | None) -> list[str]:
+    if found is None:
+        return []
+    rows = [
+        f"| {name} | {_fixed(found.before.get(name))} | {_fixed(found.after.get(name))} |"
+        for name in found.before
+    ]
+    facts = {
+        "fitted on": found.fitted_on,
+        "judged on": found.judged_on,
+        "test-time augmentation": found.tta,
+        "members": found.members,
+        "protocol": found.protocol,
+    }
+    table = "\n".join(["| | before | after |", "| --- | ---: | ---: |", *rows])
+    return [
+        f"## Calibration\n\nLogits are divided by the temperature **{found.temperature:.4g}**; labels are "
+        "the same with and without.\n\n" + table + "\n\n" + "\n".join(_bullets(facts))
+    ]
+
+
 def _training(training: Mapping[str, Any] | None) -> str:
     if training is None:
         return "## Training\n\nNot recorded."
@@ -120,3 +142,7 @@ def _one_line(value: Any) -> str:
 def _percent(value: Any) -> str:
     """Write a fraction as per cent; absent classes have no score."""
     return f"{100 * value:.1f} %" if isinstance(value, int | float) and math.isfinite(value) else "-"
+
+
+def _fixed(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -11,6 +11,7 @@ import typer
 
 from terrazzo import __version__
 from terrazzo.cli.augment import augment
+from terrazzo.cli.compare import compare
 from terrazzo.cli.datasets import datasets
 from terrazzo.cli.demo import demo
 from terrazzo.cli.evaluate import evaluate
@@ -19,6 +20,7 @@ from terrazzo.cli.import_model import import_model
 from terrazzo.cli.inspect import inspect
 from terrazzo.cli.models import models
 from terrazzo.cli.output import INTERRUPTED
+from terrazzo.cli.points import points
 from terrazzo.cli.predict import predict
 from terrazzo.cli.train import train
 from terrazzo.core.errors import TerrazzoError
@@ -30,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for verb in (demo, inspect, train, evaluate, predict, models, datasets):
+for verb in (demo, inspect, train, evaluate, compare, predict, points, models, datasets):
     app.command()(verb)
 app.command("import")(import_model)  # a verb that Python keeps for itself
 app.command("find-lr")(find_lr)

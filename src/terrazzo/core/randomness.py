@@ -22,6 +22,9 @@ class Stream(IntEnum):
     MODEL = 6
     MIX = 7
     PARTNER = 8
+    DROPOUT = 9
+    CALIBRATION = 20
+    GROUND = 32
 
 
 def generator(seed: int, stream: Stream, *key: int) -> np.random.Generator:

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from terrazzo.core import LabelMap
 from terrazzo.datasets import SegmentationDataset
 from terrazzo.evaluate.evaluation import Evaluation
 from terrazzo.evaluate.examples import Example, choose, make_example
-from terrazzo.evaluate.run import Predict
+from terrazzo.evaluate.run import Predict, ids_and_prediction
 from terrazzo.figures import class_bars, confusion_heat_map, legend, render, save, training_curves
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -43,18 +44,32 @@ def write_report(
     page = render(
         TEMPLATES,
         "report.html",
-        title=title,
-        facts=evaluation.to_json(),
-        rows=evaluation.rows(),
-        legend=legend(dataset.labels),
-        bars=_bars(evaluation),
-        confusions=evaluation.confusions(),
-        confusion=confusion_heat_map(evaluation.counts.pooled, dataset.labels.names),
         examples=_examples(evaluation, dataset, predict),
-        curves=training_curves(history or ()),
-        model_facts=dict(model_facts or {}),
+        **head(evaluation, dataset.labels, title=title, history=history, model_facts=model_facts),
     )
     return save(Path(path), page)
+
+
+def head(
+    evaluation: Evaluation,
+    labels: LabelMap,
+    *,
+    title: str,
+    history: Sequence[Mapping[str, Any]] | None,
+    model_facts: Mapping[str, str] | None,
+) -> dict[str, Any]:
+    """Return what `report.html` is filled with, beside its example images; arguments as `write_report`."""
+    return {
+        "title": title,
+        "facts": evaluation.to_json(),
+        "rows": evaluation.rows(),
+        "legend": legend(labels),
+        "bars": _bars(evaluation),
+        "confusions": evaluation.confusions(),
+        "confusion": confusion_heat_map(evaluation.counts.pooled, labels.names),
+        "curves": training_curves(history or ()),
+        "model_facts": dict(model_facts or {}),
+    }
 
 
 def _bars(evaluation: Evaluation) -> str:
@@ -71,6 +86,7 @@ def _examples(
 
     def drawn(index: int) -> Example:
         sample = dataset[place[evaluation.counts.ids[index]]]
-        return make_example(evaluation, index, sample, predict(sample["image"]), dataset.labels)
+        ids, _ = ids_and_prediction(predict(sample["image"]))
+        return make_example(evaluation, index, sample, ids, dataset.labels)
 
     return {kind: [drawn(index) for index in indices] for kind, indices in choose(evaluation).items()}

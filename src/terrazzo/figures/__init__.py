@@ -7,7 +7,7 @@ from terrazzo.figures.architecture import draw_architecture
 from terrazzo.figures.charts import class_bars, confusion_heat_map, training_curves
 from terrazzo.figures.embed import fit_mask, fit_photo, heat_uri, layer_uri, mask_uri, photo_uri
 from terrazzo.figures.page import render, save
-from terrazzo.figures.palette import distinguishable
+from terrazzo.figures.palette import distinguishable, page_labels
 from terrazzo.figures.pictures import (
     LegendEntry,
     as_rgb,
@@ -17,6 +17,7 @@ from terrazzo.figures.pictures import (
     number_regions,
     overlay,
 )
+from terrazzo.figures.reliability import reliability_diagram, risk_coverage_chart
 from terrazzo.figures.sweep import sweep_chart
 
 __all__ = [
@@ -36,8 +37,11 @@ __all__ = [
     "mask_uri",
     "number_regions",
     "overlay",
+    "page_labels",
     "photo_uri",
+    "reliability_diagram",
     "render",
+    "risk_coverage_chart",
     "save",
     "sweep_chart",
     "training_curves",

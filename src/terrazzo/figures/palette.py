@@ -10,7 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from terrazzo.core.labels import RGB
+from terrazzo.core.labels import RGB, LabelMap
+from terrazzo.core.sample import IGNORE
 
 Floats = NDArray[np.float64]
 
@@ -49,6 +50,15 @@ def distinguishable(colors: Sequence[RGB]) -> list[RGB]:
         if chosen is not None:
             return chosen
     return list(colors)
+
+
+def page_labels(labels: LabelMap) -> LabelMap:
+    """Return the same classes in colours any two of which can be told apart, in train-id order as before."""
+    colors = distinguishable([entry.color for entry in labels.classes])
+    if len(set(colors)) < len(colors):
+        return labels
+    void_ids = (IGNORE,) if labels.num_classes <= IGNORE else ()  # 255 is a class of large maps
+    return LabelMap.of(dict(zip(labels.names, colors, strict=True)), void_ids=void_ids)
 
 
 def distance(first: Sequence[RGB], second: Sequence[RGB]) -> Floats:

@@ -13,7 +13,6 @@ from terrazzo.datasets import SegmentationDataset
 from terrazzo.datasets.base import PairDataset
 from terrazzo.figures import (
     as_rgb,
-    distinguishable,
     error_map,
     fit_mask,
     fit_photo,
@@ -55,14 +54,6 @@ class SuspectRow:
     suspect: Suspect
     pictures: tuple[tuple[str, str], ...]
     """(caption, data URI)."""
-
-
-def page_labels(labels: LabelMap) -> LabelMap:
-    """Return the same classes in colours that any two of which can be told apart (see `figures.palette`)."""
-    colors = distinguishable([entry.color for entry in labels.classes])
-    if len(set(colors)) < len(colors):
-        return labels
-    return LabelMap.of(dict(zip(labels.names, colors, strict=True)))
 
 
 def sample_shots(dataset: SegmentationDataset, labels: LabelMap, count: int = SAMPLES) -> list[Shot]:

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from terrazzo.datasets import SegmentationDataset
-from terrazzo.figures import LegendEntry, distinguishable, legend, render, save
+from terrazzo.figures import LegendEntry, distinguishable, legend, page_labels, render, save
 from terrazzo.inspect.gallery import (
     SUSPECTS,
     augmented_shots,
     location_picture,
-    page_labels,
     sample_shots,
     suspect_rows,
 )

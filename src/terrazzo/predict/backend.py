@@ -89,14 +89,10 @@ class TorchBackend:
     def run(self, image_BCHW: Tensor) -> Prediction:
         """Compute the logits of a batch; see `Backend.run`."""
         device = next(self.model.parameters()).device
-        with (
-            _evaluating(self.model),
-            _full_precision(device),
-            torch.inference_mode(),
-            torch.autocast(device.type, enabled=False),
-        ):
+        with _full_precision(device), torch.inference_mode(), torch.autocast(device.type, enabled=False):
             network = _fast(self.model) if self.fold else self.model
-            prediction: Prediction = network(image_BCHW.to(device))
+            with _evaluating(network):
+                prediction: Prediction = network(image_BCHW.to(device))
         return prediction
 
 

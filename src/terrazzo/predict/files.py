@@ -13,9 +13,10 @@ import torch
 from numpy.typing import NDArray
 
 from terrazzo.core.errors import DataError, RequestError, TerrazzoError
+from terrazzo.core.prediction import to_probabilities
 from terrazzo.core.volume_files import VOLUME_SUFFIXES, is_volume, read_space, volume_stem, write_label_volume
 from terrazzo.predict.predictor import Predictor, read_pixels
-from terrazzo.predict.segment import Answer, to_probabilities
+from terrazzo.predict.segment import Answer
 
 if TYPE_CHECKING:
     from terrazzo.core.prediction import Prediction

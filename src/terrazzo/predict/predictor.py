@@ -9,9 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from terrazzo.core.errors import DataError, RequestError
+from terrazzo.core.prediction import to_probabilities
 from terrazzo.predict.backend import TorchBackend
 from terrazzo.predict.inference import Inference, Method, WholeImage
-from terrazzo.predict.segment import Answer, Ids, to_ids, to_probabilities
+from terrazzo.predict.segment import Answer, Ids, to_ids
+from terrazzo.predict.tempered import Tempered, calibrated, temper
 
 if TYPE_CHECKING:
     from terrazzo.checkpoint import Card
@@ -31,7 +33,8 @@ class Predictor:
         model: the network, in evaluation mode.
         labels: names, colours and raw ids of its K classes.
         card: all that its folder says about it, scores included.
-        inference: how one image becomes logits; the whole image at once, unless said otherwise.
+        inference: how one image becomes logits; the whole image at once, unless said otherwise. Where the
+            card holds a temperature for it, the logits are divided by that.
     """
 
     def __init__(
@@ -45,7 +48,7 @@ class Predictor:
         self.model = model
         self.labels = labels
         self.card = card
-        self.inference = inference or WholeImage(TorchBackend(model))
+        self.inference = calibrated(inference or WholeImage(TorchBackend(model)), card)
 
     def __repr__(self) -> str:
         """Say what it is in one line."""
@@ -78,11 +81,19 @@ class Predictor:
 
     def answer(self, image: Image) -> Answer:
         """Return the labels and the prediction they come from; arguments and errors as `predict`."""
-        prediction = self.infer(image)
-        return Answer(to_ids(prediction), prediction)
+        inference = self.inference
+        if not isinstance(inference, Tempered):
+            prediction = self.infer(image)
+            return Answer(to_ids(prediction), prediction)
+        # Labels are read before the division: rounding could else turn a near-tie round.
+        plain = self._infer(image, inference.inner)
+        return Answer(to_ids(plain), temper(plain, inference.temperature))
 
     def probabilities(self, image: Image) -> NDArray[np.float32]:
-        """Return the softmax over classes, (K, H, W) float32 in 0..1; arguments and errors as `predict`."""
+        """Return the softmax over classes, (K, H, W) float32 in 0..1; arguments and errors as `predict`.
+
+        Where the model was calibrated (see `terrazzo.evaluate.calibrate`), with its temperature.
+        """
         return to_probabilities(self.infer(image))
 
     def overlay(self, image: Image, *, alpha: float = 0.5) -> NDArray[np.uint8]:
@@ -103,9 +114,12 @@ class Predictor:
 
     def infer(self, image: Image) -> "Prediction":
         """Return the logits of an image; `to_ids` and `to_probabilities` read them."""
+        return self._infer(image, self.inference)
+
+    def _infer(self, image: Image, inference: Inference) -> "Prediction":
         pixels = read_pixels(image)
         try:
-            return self.inference(pixels)
+            return inference(pixels)
         except DataError as error:
             if isinstance(image, np.ndarray):
                 raise

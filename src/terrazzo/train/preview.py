@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from terrazzo.core.labels import LabelMap
 from terrazzo.core.randomness import Stream, generator
+from terrazzo.core.resize import resize_ids, resize_image
 from terrazzo.core.sample import Sample
 from terrazzo.datasets import SegmentationDataset
 from terrazzo.figures import as_rgb, overlay
@@ -23,7 +24,7 @@ from terrazzo.train.batches import Draw, Stage, Transform, TransformedSamples
 from terrazzo.transforms import OPERATIONS, CropTransform, Pipeline
 from terrazzo.transforms.agreement import Agreement, edge_agreement, invented_labels
 from terrazzo.transforms.apply import apply_alone
-from terrazzo.transforms.geometric import cut, resize_image, resize_mask
+from terrazzo.transforms.geometric import cut
 from terrazzo.transforms.operation import Bend, Mix, Move
 from terrazzo.transforms.pipeline import describe
 from terrazzo.transforms.strengths import amount_at
@@ -197,7 +198,7 @@ def _others(data: SegmentationDataset, index: int, count: int, like: Pair) -> li
     size = (like[1].shape[0], like[1].shape[1])
     apart = max(1, len(data) // 5)  # neighbours may be frames of one video
     found = [data[(index + (1 + number) * apart) % len(data)] for number in range(count)]
-    return [(resize_image(s["image"], size), resize_mask(s["mask"], size)) for s in found]
+    return [(resize_image(s["image"], size), resize_ids(s["mask"], size)) for s in found]
 
 
 def _pair(sample: Sample) -> Pair:

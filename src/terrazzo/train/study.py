@@ -24,8 +24,8 @@ from typing import Any
 from terrazzo.checkpoint import load_model
 from terrazzo.core.errors import TerrazzoError
 from terrazzo.evaluate import evaluate
-from terrazzo.train.augmented import Augmented
-from terrazzo.train.build import build_parts
+from terrazzo.train.augmented import Augmented, refuse_volumes
+from terrazzo.train.build import build_data, build_parts
 from terrazzo.train.journal import read_log
 from terrazzo.train.policies import CLEAN, Policy, with_policy
 from terrazzo.train.recipe import Recipe
@@ -96,8 +96,10 @@ class Laboratory:
             note: told what is going on.
 
         Raises:
+            RequestError: the data are volumes.
             TerrazzoError: a run failed, or was interrupted.
         """
+        refuse_volumes(build_data(recipe.data, recipe.data.validation_split))
         self.recipe, self.folder, self.probability, self.note = _short(recipe), folder, probability, note
         self.clean = self._clean()
 

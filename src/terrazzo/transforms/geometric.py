@@ -5,15 +5,13 @@ All random choices are drawn by the caller's generator, in a fixed order.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Pixels = NDArray[Any]
+from terrazzo.core.resize import Pixels, by_channels, resize_ids, resize_image
 
 PAD_SHARE = 0.45
 """Padding is this share of the pixel range: about the mean of photographs (115 of 255)."""
@@ -80,7 +78,12 @@ def cut(
     if any(border):
         part = pad(part, border, pad_value(image.dtype))
         labels = pad(labels, border, void)
-    return resize_image(part, crop), resize_mask(labels, crop)
+    # A part that has the crop's size already is still the source's memory, which no later change may reach.
+    return _own(resize_image(part, crop), image), _own(resize_ids(labels, crop), mask)
+
+
+def _own(part: Pixels, source: Pixels) -> Pixels:
+    return part.copy() if np.may_share_memory(part, source) else part
 
 
 def cut_mask(mask: Pixels, window: Window, step: int) -> Pixels:
@@ -98,37 +101,6 @@ def pad(pixels: Pixels, border: tuple[int, int, int, int], value: float) -> Pixe
     out = np.full(shape, value, dtype=pixels.dtype)
     out[top : top + height, left : left + width] = pixels
     return out
-
-
-def resize_image(image: Pixels, size: tuple[int, int]) -> Pixels:
-    """Return an image at (h, w): averaged where it shrinks below three quarters, else bilinear."""
-    height, width = image.shape[:2]
-    if (height, width) == size:
-        return image.copy()
-    shrinks = size[0] * size[1] < 0.5625 * height * width
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    # Averaging 2 x 2 pixels of twice the size is twice as fast as averaging over fractions of pixels.
-    twice = (2 * size[1], 2 * size[0])
-    detour = shrinks and width < twice[0] and height < twice[1]
-
-    def resize(part: Pixels) -> Pixels:
-        part = cv2.resize(part, twice, interpolation=cv2.INTER_LINEAR) if detour else part
-        return np.asarray(cv2.resize(part, size[::-1], interpolation=method))
-
-    return by_channels(image, resize)
-
-
-def resize_mask(mask: Pixels, size: tuple[int, int]) -> Pixels:
-    """Return a mask at (h, w), nearest, with pixel centres where `resize_image` has them."""
-    if mask.shape == size:
-        return mask.copy()
-    rows, columns = (
-        np.minimum(((np.arange(new) + 0.5) * (old / new)).astype(np.intp), old - 1)
-        for new, old in zip(size, mask.shape, strict=True)
-    )
-    if size[0] > mask.shape[0]:  # fewer pixels are touched twice: columns first where rows are added
-        return np.asarray(mask.take(columns, axis=1).take(rows, axis=0))
-    return np.asarray(mask.take(rows, axis=0).take(columns, axis=1))
 
 
 def flip(image: Pixels, mask: Pixels) -> tuple[Pixels, Pixels]:
@@ -164,12 +136,3 @@ def _inside(size: tuple[int, ...], box: tuple[int, int, int, int]) -> tuple[int,
     first = min(max(top, 0), size[0] - 1), min(max(left, 0), size[1] - 1)
     last = max(min(top + height, size[0]), first[0] + 1), max(min(left + width, size[1]), first[1] + 1)
     return first[0], first[1], last[0], last[1]
-
-
-def by_channels(image: Pixels, work: Callable[[Pixels], Pixels]) -> Pixels:
-    """Apply an OpenCV function to an image of any number of channels, four at a time where needed."""
-    channels = image.shape[2]
-    parts = [image[..., start : start + 4] for start in range(0, channels, 4)] if channels > 4 else [image]
-    done = [work(np.ascontiguousarray(part) if len(parts) > 1 else part) for part in parts]
-    done = [part[..., None] if part.ndim == 2 else part for part in done]
-    return done[0] if len(done) == 1 else np.concatenate(done, axis=2)

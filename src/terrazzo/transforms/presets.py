@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrazzo.core.errors import RequestError, did_you_mean, unknown_name
-from terrazzo.transforms.geometric import Pixels, Window, cut, cut_mask, draw_window, flip, rotate
+from terrazzo.core.resize import Pixels
+from terrazzo.transforms.geometric import Window, cut, cut_mask, draw_window, flip, rotate
 from terrazzo.transforms.photometric import Jitter, add_noise, blur, jitter
 from terrazzo.transforms.volumes import build_volume_transform
 

@@ -13,13 +13,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from terrazzo.transforms.geometric import Window, by_channels, pad_value
+from terrazzo.core.resize import by_channels
+from terrazzo.transforms.geometric import Window, pad_value
 from terrazzo.transforms.operation import Bend, Field, Matrix, Move, Pixels
 
 Points = NDArray[np.float64]
 
 SHRINK = 0.75
-"""Below this scale the source is averaged first, as in `geometric.resize_image`."""
+"""Below this scale the source is averaged first, as in `core.resize`."""
 
 MARGIN = 2
 """Source pixels kept around what is needed, for the interpolation."""
