@@ -16,7 +16,6 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from terrazzo.models.base import SegmentationModel
@@ -115,22 +114,29 @@ class EarlyFusion(nn.Module):
         assert isinstance(norm, nn.BatchNorm2d)
         fused = fuse_conv_bn_eval(conv, norm)
         assert fused.bias is not None
-        parts = fused.weight.flatten(1).double().chunk(len(project), dim=1)[::-1]
-        self.weights, bias = [], fused.bias.double()
-        for part, level in zip(parts, project, strict=True):
-            self.weights.append((part @ level.weight.flatten(1).double()).float()[..., None, None])
-            bias = bias if level.bias is None else bias + part @ level.bias.double()
-        self.bias = bias.float()
+        parts = fused.weight.double().chunk(len(project), dim=1)[::-1]
+        self.levels = nn.ModuleList(_after(level, part) for level, part in zip(project, parts, strict=True))
+        with torch.no_grad():
+            self.levels[0].get_parameter("bias").add_(fused.bias)
 
     def forward(self, levels_BDhw: Sequence[Tensor], finest: Tensor) -> Tensor:
         """Return (B, D, h, w), of the finest level's size."""
-        biases = [self.bias, *[None] * (len(self.weights) - 1)]
-        wide_BDhw = [
-            resize_like(F.conv2d(level_BDhw, weight, bias), finest, mode="bilinear")
-            for level_BDhw, weight, bias in zip(levels_BDhw, self.weights, biases, strict=True)
+        total_BDhw, *others = [
+            resize_like(matrix(level_BDhw), finest, mode="bilinear")
+            for matrix, level_BDhw in zip(self.levels, levels_BDhw, strict=True)
         ]
-        total_BDhw = wide_BDhw[0]
-        for other_BDhw in wide_BDhw[1:]:
+        for other_BDhw in others:
             total_BDhw = total_BDhw.add_(other_BDhw)
         out: Tensor = self.activation(total_BDhw)
         return out
+
+
+def _after(level: nn.Conv2d, part_DD11: Tensor) -> nn.Conv2d:
+    """Return the 1x1 convolution that is a level's projection and then its part of the fusion."""
+    part_DD = part_DD11.flatten(1)
+    conv = nn.Conv2d(level.in_channels, len(part_DD), kernel_size=1, device=part_DD.device)
+    bias = level.weight.new_zeros(level.out_channels) if level.bias is None else level.bias
+    with torch.no_grad():
+        conv.weight.copy_((part_DD @ level.weight.flatten(1).double())[..., None, None])
+        conv.get_parameter("bias").copy_(part_DD @ bias.double())
+    return conv

@@ -86,13 +86,22 @@ class TorchBackend:
         """Image pixels per logit."""
         return self.model.stride
 
+    @property
+    def network(self) -> "SegmentationModel":
+        """What runs: the fast network of the weights as they are now, or the network itself."""
+        return _fast(self.model) if self.fold else self.model
+
     def run(self, image_BCHW: Tensor) -> Prediction:
         """Compute the logits of a batch; see `Backend.run`."""
         device = next(self.model.parameters()).device
-        with _full_precision(device), torch.inference_mode(), torch.autocast(device.type, enabled=False):
-            network = _fast(self.model) if self.fold else self.model
-            with _evaluating(network):
-                prediction: Prediction = network(image_BCHW.to(device))
+        network = self.network
+        with (
+            _evaluating(network),
+            _full_precision(device),
+            torch.inference_mode(),
+            torch.autocast(device.type, enabled=False),
+        ):
+            prediction: Prediction = network(image_BCHW.to(device))
         return prediction
 
 
@@ -107,7 +116,9 @@ def _fast(model: "SegmentationModel") -> "SegmentationModel":
     state = _state(model)
     made = _FAST.get(model)
     if made is None or made[0] != state:
-        network = fast_network(model)
+        device = next(model.parameters()).device
+        with _full_precision(device), torch.autocast(device.type, enabled=False):
+            network = fast_network(model)
         made = _FAST[model] = state, None if network is model else network
     return made[1] or model
 
