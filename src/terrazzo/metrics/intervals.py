@@ -78,10 +78,16 @@ def bootstrap_interval(
         seed: of the counted generator; the same seed and images give the same interval.
     """
     units = find_units(counts.ids, counts.groups)
-    margins_NK = Margins.of(counts.per_image[list(units.order)])
-    low, high = interval_ends(
-        margins_NK, units, statistic, confidence=confidence, resamples=resamples, seed=seed
-    )
+    low = high = float("nan")
+    if units.independent >= 2:
+        low, high = interval_ends(
+            Margins.of_images(counts, units.order),
+            units,
+            statistic,
+            confidence=confidence,
+            resamples=resamples,
+            seed=seed,
+        )
     return Interval(low, high, units.over, units.kind, units.note, confidence, resamples, seed)
 
 
@@ -94,9 +100,7 @@ def interval_ends(
     resamples: int = 2000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """Return both ends of the interval from the margins of images in the order of the units' members."""
-    if units.independent < 2:
-        return float("nan"), float("nan")
+    """Return both ends of the interval from the margins of images, which are two units or more."""
     margins_UK, whole = units.sums(margins_NK), margins_NK.total()
     estimate = statistic(whole)
     spread = jackknife(statistic(whole.minus(margins_UK)), units)
