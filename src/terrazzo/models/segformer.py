@@ -116,17 +116,14 @@ class EarlyFusion(nn.Module):
         assert fused.bias is not None
         parts = fused.weight.double().chunk(len(project), dim=1)[::-1]
         self.levels = nn.ModuleList(_after(level, part) for level, part in zip(project, parts, strict=True))
-        with torch.no_grad():
-            self.levels[0].get_parameter("bias").add_(fused.bias)
+        self.levels[0].get_parameter("bias").add_(fused.bias)
 
     def forward(self, levels_BDhw: Sequence[Tensor], finest: Tensor) -> Tensor:
         """Return (B, D, h, w), of the finest level's size."""
-        total_BDhw, *others = [
-            resize_like(matrix(level_BDhw), finest, mode="bilinear")
-            for matrix, level_BDhw in zip(self.levels, levels_BDhw, strict=True)
-        ]
-        for other_BDhw in others:
-            total_BDhw = total_BDhw.add_(other_BDhw)
+        first, *others = zip(self.levels, levels_BDhw, strict=True)
+        total_BDhw = resize_like(first[0](first[1]), finest, mode="bilinear")
+        for matrix, level_BDhw in others:
+            total_BDhw.add_(resize_like(matrix(level_BDhw), finest, mode="bilinear"))
         out: Tensor = self.activation(total_BDhw)
         return out
 
@@ -134,9 +131,9 @@ class EarlyFusion(nn.Module):
 def _after(level: nn.Conv2d, part_DD11: Tensor) -> nn.Conv2d:
     """Return the 1x1 convolution that is a level's projection and then its part of the fusion."""
     part_DD = part_DD11.flatten(1)
-    conv = nn.Conv2d(level.in_channels, len(part_DD), kernel_size=1, device=part_DD.device)
-    bias = level.weight.new_zeros(level.out_channels) if level.bias is None else level.bias
-    with torch.no_grad():
-        conv.weight.copy_((part_DD @ level.weight.flatten(1).double())[..., None, None])
-        conv.get_parameter("bias").copy_(part_DD @ bias.double())
+    weight_DC = part_DD @ level.weight.flatten(1).double()
+    bias_D = part_DD[:, 0] * 0 if level.bias is None else part_DD @ level.bias.double()
+    conv = nn.Conv2d(level.in_channels, len(part_DD), kernel_size=1, device="meta")  # draws nothing at random
+    conv.weight = nn.Parameter(weight_DC.float()[..., None, None], requires_grad=False)
+    conv.bias = nn.Parameter(bias_D.float(), requires_grad=False)
     return conv
