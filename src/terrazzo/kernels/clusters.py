@@ -2,9 +2,9 @@
 
 Two pixels of one class are in one cluster where they touch, corners included (8 neighbours; 26 in a volume).
 A dropped cluster becomes the class that shares most of its border, counted in pixel sides; of two that share
-alike the first by number. The smallest goes first, of equal ones the first in reading order, and clusters that
-touch their own class thereby are one from then on. So whatever is left to drop can be dropped: of several specks
-side by side one may swallow the others and be large enough.
+alike the first by number. The smallest goes first, of equal ones the first in reading order, and clusters
+that touch their own class thereby are one from then on: of several specks side by side one may swallow the
+others, and then be large enough to stay.
 
 Large maps go through compiled loops (`kernels.cpu.clusters`); small ones, and all where numba is missing,
 through scipy and plain Python (`kernels.plain_clusters`), to the same labels.

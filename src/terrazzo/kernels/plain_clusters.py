@@ -69,8 +69,12 @@ def find_borders(clusters: NDArray[np.int64]) -> list[Counter[int]]:
     for step in itertools.product((-1, 0, 1), repeat=clusters.ndim):
         if step <= (0,) * clusters.ndim:
             continue
-        here = clusters[tuple(slice(max(0, -s), min(n, n - s)) for s, n in zip(step, clusters.shape, strict=True))]
-        there = clusters[tuple(slice(max(0, s), min(n, n + s)) for s, n in zip(step, clusters.shape, strict=True))]
+        here = clusters[
+            tuple(slice(max(0, -s), min(n, n - s)) for s, n in zip(step, clusters.shape, strict=True))
+        ]
+        there = clusters[
+            tuple(slice(max(0, s), min(n, n + s)) for s, n in zip(step, clusters.shape, strict=True))
+        ]
         faces = int(np.abs(step).sum() == 1)
         for a, b in zip(here[here != there].tolist(), there[here != there].tolist(), strict=True):
             borders[a][b] += faces

@@ -7,6 +7,7 @@ from terrazzo.predict.dropout import monte_carlo
 from terrazzo.predict.ensemble import Ensemble, ensemble_predictor, load_ensemble
 from terrazzo.predict.files import PredictedFile, predict_files
 from terrazzo.predict.inference import Inference, Method, WholeImage
+from terrazzo.predict.postprocess import Postprocess, parse_postprocess
 from terrazzo.predict.predictor import Predictor, load
 from terrazzo.predict.segment import Answer, answer, infer, probabilities, segment, to_ids
 from terrazzo.predict.tempered import Tempered
@@ -20,6 +21,7 @@ __all__ = [
     "Ensemble",
     "Inference",
     "Method",
+    "Postprocess",
     "PredictedFile",
     "Predictor",
     "Tempered",
@@ -34,6 +36,7 @@ __all__ = [
     "load",
     "load_ensemble",
     "monte_carlo",
+    "parse_postprocess",
     "parse_tta",
     "predict_files",
     "probabilities",

@@ -161,7 +161,17 @@ def find_borders(
             for run in range(first_L[line], first_L[line + 1]):
                 if loose_C[cluster_R[run]]:
                     _borders_of_run(
-                        run, line, filling, start_R, cluster_R, first_L, height, width, place_C, touched, faces
+                        run,
+                        line,
+                        filling,
+                        start_R,
+                        cluster_R,
+                        first_L,
+                        height,
+                        width,
+                        place_C,
+                        touched,
+                        faces,
                     )
         if not filling:  # counted; from now on each cluster's place is where its next entry goes
             total = np.int64(0)
@@ -241,8 +251,8 @@ def dissolve(
 ) -> Int32s:
     """Give loose clusters to the class about them, the smallest first; return what each became (C,).
 
-    A cluster that has grown to `enough_K` pixels of its class, or joined a firm one, stays. Areas, classes and
-    `loose_C` are used up.
+    A cluster that has grown to `enough_K` pixels of its class, or joined a firm one, stays. Areas, classes
+    and `loose_C` are used up.
     """
     clusters = len(area_C)
     parent_C = np.arange(clusters).astype(np.int32)
@@ -329,7 +339,12 @@ def _give(
 
 @compiled
 def paint(
-    ids_LW: NDArray[Any], start_R: Int32s, cluster_R: Int32s, first_L: Int64s, class_C: Int32s, became_C: Int32s
+    ids_LW: NDArray[Any],
+    start_R: Int32s,
+    cluster_R: Int32s,
+    first_L: Int64s,
+    class_C: Int32s,
+    became_C: Int32s,
 ) -> None:
     """Write the runs of those clusters that became another class."""
     lines, width = ids_LW.shape
