@@ -2,8 +2,8 @@
 
     python -m benchmarks.calibration_speed [--size 512x1024] [--classes 19] [--turns 9]
 
-One thread. Smooth made logits, 15 % errors, 12 % void. All are measured in turn within each round; the
-figures are medians over rounds of processor time, and of the ratio to the softmax of the same round.
+One thread. Smooth made logits, 15 % errors, 12 % void. All are measured in turn within each round: medians
+over rounds of processor time, and of the ratio to the softmax of the same round.
 """
 
 import argparse

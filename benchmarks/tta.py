@@ -136,7 +136,12 @@ def table(facts: Mapping[str, Any]) -> str:
         else:
             cells += ["", ""]
         lines.append("| " + " | ".join([*cells, f"{row['time_ratio']:.2f} x"]) + " |")
-    words = f"{facts['images']} validation images of CamVid, {facts['model']}; {facts['interval']}."
+    threads = facts["machine"]["threads"]
+    words = (
+        f"{facts['images']} validation images of CamVid, {facts['model']}; {facts['interval']}. "
+        f"{facts['note']} On {threads} thread{'' if threads == 1 else 's'} two views in one batch took "
+        f"{facts['batch_of_two_time_ratio']:.2f} times as long as one after the other."
+    )
     return "\n".join([*lines, "", words])
 
 
@@ -164,6 +169,7 @@ def main() -> None:
         "model": f"`{network.architecture}` at stride {network.stride}",
         "rows": rows(counts, seconds, dataset),
         "interval": bootstrap_interval(counts["none"]).method,
+        "note": bootstrap_interval(counts["none"]).note,
         "batch_of_two_time_ratio": batch_ratio(predictor.inference, dataset[indices[0]]["image"]),
     }
     options.json.write_text(json.dumps(facts, indent=1) + "\n")

@@ -26,7 +26,7 @@ def main(model: str, target: str) -> None:
         worst = contender.evaluation.counts.ids[int(np.nanargmin(contender.evaluation.miou_per_image))]
         views = ("", f"#image={worst}&wipe=42")  # one above the other: the list, and one image
         shots = [np.asarray(photograph(page, view, Path(folder))) for view in views]
-    Image.fromarray(np.concatenate(shots)).save(target, quality=80, optimize=True)
+    Image.fromarray(np.concatenate(shots)).save(target, quality=75, optimize=True)
 
 
 def photograph(page: Path, view: str, home: Path) -> Image.Image:

@@ -34,7 +34,10 @@ def folder(tmp_path: Path) -> Path:
     return save_model(tmp_path / "best", TinyNet(), labels=LABELS)
 
 
-def test_replace_card__changes_the_card_and_its_readme_alone(folder: Path) -> None:
+def test_replace_card__changes_the_card_and_its_readme_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("terrazzo.checkpoint.write.current_environment", lambda: pytest.fail("not this one"))
     weights, manifest = (folder / "model.safetensors").read_bytes(), read_manifest(folder)
     card = replace_card(folder, calibrated)
     after = verify_folder(folder)

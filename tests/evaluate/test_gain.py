@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from terrazzo.core.errors import RequestError
-from terrazzo.core.randomness import Stream, generator
 from terrazzo.evaluate import Evaluation, evaluate_with, tta_gain
 from terrazzo.metrics import ConfusionCounts
-from terrazzo.metrics.scores import Margins, mean_iou
+from terrazzo.metrics.paired import paired_difference
+from terrazzo.metrics.scores import mean_iou
 from terrazzo.predict import Method
 from tests.evaluate.made import Made
 
@@ -26,7 +26,7 @@ def evaluated(share: float, data: Made, method: Method | None = None) -> Evaluat
         chance = np.random.default_rng(7).random(truth.shape)
         return np.where((chance < share) & (truth != 255), truth, 0).astype(np.uint8)
 
-    return evaluate_with(predict, data, method=method)
+    return evaluate_with(predict, data, method=lambda: method or Method())
 
 
 def test_gain__is_the_paired_difference() -> None:
@@ -68,8 +68,7 @@ def test_gain__unlike_evaluations_are_refused() -> None:
             tta_gain(before, other)
 
 
-def test_gain__the_interval_is_the_bootstrap_of_the_differences() -> None:
-    """Against a plain loop that draws images with the same multinomials, one evaluation in another order."""
+def test_gain__the_interval_is_the_paired_one_whatever_the_order_of_images() -> None:
     data = Made(6)
     before, after = evaluated(0.6, data), evaluated(0.9, data, HFLIP)
     turned = ConfusionCounts(3)
@@ -77,15 +76,15 @@ def test_gain__the_interval_is_the_bootstrap_of_the_differences() -> None:
         truth = data[index]["mask"]
         chance = np.random.default_rng(7).random(truth.shape)
         turned.add(np.where((chance < 0.9) & (truth != 255), truth, 0), truth, data.ids[index])
-    drawn = generator(3, Stream.BOOTSTRAP).multinomial(6, np.full(6, 1 / 6), size=200)
-    differences = [
-        miou(np.tensordot(weights, after.counts.per_image, axes=1))
-        - miou(np.tensordot(weights, before.counts.per_image, axes=1))
-        for weights in drawn
-    ]
-    interval = tta_gain(before, replace(after, counts=turned), resamples=200, seed=3).interval
-    assert (interval.low, interval.high) == pytest.approx(tuple(np.percentile(differences, (2.5, 97.5))))
+    gain = tta_gain(before, replace(after, counts=turned), resamples=200, seed=3)
+    paired = paired_difference([before.counts], [after.counts], mean_iou, resamples=200, seed=3)
+    assert (gain.interval.low, gain.interval.high) == (float(paired.low), float(paired.high))
+    assert gain.interval.low < gain.difference < gain.interval.high
+    assert gain.difference == pytest.approx(float(paired.difference))
 
 
-def miou(matrix_KK: Any) -> float:
-    return float(mean_iou(Margins.of(matrix_KK)))
+def test_gain__one_scene_alone_is_noted() -> None:
+    data = Made(12, groups=["street"] * 12)
+    gain = tta_gain(evaluated(0.7, data), evaluated(0.8, data, HFLIP))
+    assert "All 12 images come from one group (street)" in gain.words
+    assert gain.to_json()["note"] == gain.interval.note

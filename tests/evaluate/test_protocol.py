@@ -16,8 +16,8 @@ def test_protocol__says_all_that_a_score_needs() -> None:
     assert protocol["resolution"] == "original ground truth"
     assert protocol["averaging"] == "mean over classes present (union > 0) of the pooled confusion matrix"
     assert protocol["tta"] == "none"
-    assert protocol["interval"] == "95 % percentile bootstrap over groups (3), 2000 resamples, seed 0"
-    assert protocol["notes"] == ["Only 3 groups could be resampled: the interval is likely to be too narrow."]
+    assert protocol["interval"] == "95 % bootstrap over groups (3), 2000 resamples, seed 0"
+    assert protocol["notes"] == ["Only 3 groups could be resampled: the interval is rough."]
 
 
 def test_protocol__tells_of_what_the_dataset_notes_and_of_one_group() -> None:

@@ -2,6 +2,7 @@ import time
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from terrazzo.metrics import ConfusionCounts, bootstrap_interval, score
 from terrazzo.metrics.scores import pixel_accuracy
@@ -58,33 +59,50 @@ def test_bootstrap_interval__is_the_same_for_the_same_images_in_any_order() -> N
     assert bootstrap_interval(counts, seed=1) != bootstrap_interval(counts, seed=0)
 
 
-def test_bootstrap_interval__equals_resampling_the_images_one_by_one() -> None:
+def test_bootstrap_interval__is_the_formula_worked_out_image_by_image() -> None:
     counts = drawn(3, 15, 1, named=False)
-    interval = bootstrap_interval(counts, resamples=4000)
+
+    def miou(matrix: np.ndarray) -> float:
+        hits, union = np.diag(matrix), matrix.sum(0) + matrix.sum(1) - np.diag(matrix)
+        return float((hits / union).mean())
+
+    per_image, whole = counts.per_image, miou(counts.pooled)
     random = np.random.default_rng(0)
-    slow = []
-    for _ in range(4000):
-        chosen = counts.per_image[random.integers(0, 15, 15)].sum(axis=0)
-        hits, union = np.diag(chosen), chosen.sum(0) + chosen.sum(1) - np.diag(chosen)
-        slow.append((hits / union).mean())
-    np.testing.assert_allclose((interval.low, interval.high), np.percentile(slow, (2.5, 97.5)), atol=0.008)
-    assert interval.low < score(counts, NAMES).miou < interval.high
+    away = [abs(miou(per_image[random.integers(0, 15, 15)].sum(axis=0)) - whole) for _ in range(4000)]
+    left_out = np.array([miou(counts.pooled - one) for one in per_image])
+    off = left_out - left_out.mean()
+    freedom = 14 * min(1, 2 / ((off**4).mean() / (off**2).mean() ** 2 - 1))
+    stretch = np.sqrt(14 * (off**2).mean()) / np.sqrt(np.mean(np.square(away)))
+    half = np.quantile(away, 0.95) * stretch * stats.t.ppf(0.975, freedom) / stats.norm.ppf(0.975)
+    interval = bootstrap_interval(counts, resamples=4000)
+    np.testing.assert_allclose((interval.low, interval.high), (whole - half, whole + half), atol=0.005)
+    assert interval.low + interval.high == pytest.approx(2 * score(counts, NAMES).miou)
 
 
 def test_bootstrap_interval__says_what_was_drawn() -> None:
     assert bootstrap_interval(drawn(0, 20, 1, named=False)).over == "images"
     assert bootstrap_interval(drawn(0, 20, 1)).over == "images"
     grouped = bootstrap_interval(drawn(0, 12, 3))
-    assert (grouped.over, grouped.note) == ("groups (12)", "")
-    assert grouped.method == "95 % percentile bootstrap over groups (12), 2000 resamples, seed 0"
+    assert (grouped.over, grouped.unit, grouped.note) == ("groups (12)", "group", "")
+    assert grouped.method == "95 % bootstrap over groups (12), 2000 resamples, seed 0"
 
 
-def test_bootstrap_interval__of_one_group_is_over_images_and_says_so() -> None:
-    interval = bootstrap_interval(drawn(0, 1, 12))
-    assert interval.over == "images"
-    assert interval.low < interval.high
-    assert "All 12 images come from one group (group0)" in interval.note
-    assert "lower bound" in interval.note
+def test_bootstrap_interval__of_one_group_is_over_blocks_and_says_that_no_honest_one_exists() -> None:
+    interval = bootstrap_interval(drawn(0, 1, 40))
+    assert (interval.over, interval.unit) == ("blocks of 9 consecutive frames", "block")
+    assert 0 < interval.low < interval.high < 1
+    assert "All 40 images come from one group (group0): no honest interval exists" in interval.note
+
+
+def test_bootstrap_interval__of_a_short_sequence_is_none() -> None:
+    interval = bootstrap_interval(drawn(0, 1, 5))
+    assert np.isnan(interval.low)
+    assert "too short for an interval: two blocks are needed" in interval.note
+
+
+def test_bootstrap_interval__stays_within_0_and_1() -> None:
+    few = bootstrap_interval(drawn(1, 2, 3), pixel_accuracy)
+    assert 0 <= few.low < few.high <= 1
 
 
 def test_bootstrap_interval__counts_images_without_a_group_as_their_own() -> None:

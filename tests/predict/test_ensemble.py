@@ -1,16 +1,19 @@
 """Ensembles: the mean of probabilities, whatever the members' strides; unlike members are refused by name."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from terrazzo.checkpoint import save_model
 from terrazzo.core import LabelMap
 from terrazzo.core.errors import RequestError
-from terrazzo.predict import Predictor, to_probabilities
-from terrazzo.predict.ensemble import Ensemble, ensemble_predictor
+from terrazzo.models import build_model
+from terrazzo.predict import Predictor, load, to_probabilities
+from terrazzo.predict.ensemble import Ensemble, ensemble_predictor, load_ensemble
 from terrazzo.predict.inference import Method
 from terrazzo.predict.tta import TestTime
 from tests.predict.networks import Averages, averages
@@ -117,3 +120,19 @@ def test_ensemble_predictor__unlike_classes_are_refused_by_name(
 def test_ensemble_predictor__of_nothing() -> None:
     with pytest.raises(RequestError, match="An ensemble needs at least one model"):
         ensemble_predictor([])
+
+
+def test_load_ensemble__of_model_folders(tmp_path: Path) -> None:
+    labels = LabelMap.of({"sky": (70, 130, 180), "road": (128, 64, 128)})
+    folders = []
+    for width in (1, 2):
+        model = build_model("unet", num_classes=2, num_blocks=width)
+        folders.append(save_model(tmp_path / f"model{width}", model, labels=labels))
+
+    def flipped(one: Predictor) -> Predictor:
+        return Predictor(one.model, one.labels, one.card, inference=TestTime(one.inference, "hflip"))
+
+    joined = load_ensemble(folders, "cpu", wrap=flipped)
+    shares = [flipped(load(folder, "cpu")).probabilities(photo()) for folder in folders]
+    np.testing.assert_allclose(joined.probabilities(photo()), mean(shares, [1, 1]), atol=1e-5)
+    assert joined.method == Method(tta="hflip,merge=mean (2 views)", members="mean of 2 models")

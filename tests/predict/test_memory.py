@@ -147,8 +147,8 @@ def test_plan__else_the_largest_tile_that_fits() -> None:
     more = needed(small(), (found.tile + 32, found.tile + 32), in_channels=3).peak + found.tiled_bytes
     assert more - needed(small(), (found.tile, found.tile), in_channels=3).peak > budget
     assert found.sentence == (
-        f"4000 x 3000 pixels would take about {in_words(found.whole_bytes)} whole; "
-        f"{found.tile} x {found.tile} tiles with {found.overlap} overlap take {in_words(found.tiled_bytes)}."
+        f"4000 x 3000 pixels would take about {in_words(found.whole_bytes)} whole; {found.tile} x "
+        f"{found.tile} tiles with {found.overlap} overlap take {in_words(found.tiled_bytes)}."
     )
 
 

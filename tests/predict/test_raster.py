@@ -145,6 +145,22 @@ def test_predict_raster__tiles_without_data_are_not_predicted(tmp_path: Path) ->
     assert len(calls) == 1 + 6 * 3  # the first is a look at what predictions are like
 
 
+def test_predict_raster__a_tile_without_data_counts_for_the_pixels_beside_it(tmp_path: Path) -> None:
+    image = noise(300, 400)
+    image[image == 0] = 1
+    image[:, :128] = 0
+    path = write_raster(tmp_path / "scene.tif", image, nodata=0)
+    some = predictor(small())
+    predict_raster(some, path, tmp_path / "out.tif", confidence=True, **CUT)
+    shown = image.copy()
+    shown[:, :128] = np.array(some.card.mean).astype(np.uint8)
+    write_raster(tmp_path / "shown.tif", shown)
+    predict_raster(some, tmp_path / "shown.tif", tmp_path / "expected.tif", confidence=True, **CUT)
+    for end in ("", "_confidence"):
+        given, expected = (read_ids(tmp_path / f"{name}{end}.tif")[:, 128:] for name in ("out", "expected"))
+        np.testing.assert_array_equal(given, expected)
+
+
 def test_predict_raster__floats_that_are_no_numbers(tmp_path: Path) -> None:
     image = noise(200, 300).astype(np.float32)
     image[50:60, 70:90, 1] = np.nan

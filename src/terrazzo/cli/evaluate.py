@@ -1,15 +1,34 @@
 """`terrazzo evaluate`: a model and data become scores."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from terrazzo.cli.output import JsonOption, console, print_scores, progress_bar, write_json
+from terrazzo.cli.prediction import (
+    DeviceOption,
+    DropoutOption,
+    ModelArgument,
+    OverlapOption,
+    TileOption,
+    TtaOption,
+    WithOption,
+    settings_from,
+)
+from terrazzo.core.errors import RequestError
+
+if TYPE_CHECKING:
+    from terrazzo.datasets import SegmentationDataset
+    from terrazzo.evaluate import Evaluation
+    from terrazzo.evaluate.speed import Stopwatch
+    from terrazzo.predict import Predictor
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A model folder.", show_default=False)],
+    model: ModelArgument,
     data: Annotated[
         str,
         typer.Argument(
@@ -17,33 +36,124 @@ def evaluate(
         ),
     ],
     split: Annotated[str, typer.Option(help="train, val, test or all.")] = "val",
+    metrics: Annotated[
+        str,
+        typer.Option(metavar="NAME,NAME", help="Measure more: boundary-iou, calibration, ..., or all."),
+    ] = "",
     report: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write an HTML report to FILE.")
+        Path | None,
+        typer.Option(metavar="FILE.html|FOLDER", help="Also write a page, or a folder to explore errors."),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    against: Annotated[
+        Path | None, typer.Option(metavar="MODEL", help="Show a second model beside it in the folder.")
+    ] = None,
+    save_counts: Annotated[
+        Path | None, typer.Option(metavar="F.npz", help="Keep the counts of every image, for compare.")
+    ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Fit a temperature, and write it into the model folder.")
+    ] = False,
+    others: WithOption = None,
+    tile: TileOption = "whole",
+    overlap: OverlapOption = None,
+    tta: TtaOption = "none",
+    dropout: DropoutOption = 0,
+    device: DeviceOption = "auto",
     json: JsonOption = None,
 ) -> None:
     """Score a model at the original resolution of the ground truth, with its protocol and interval."""
     from terrazzo.datasets import open_dataset
-    from terrazzo.evaluate import check_labels, write_report
-    from terrazzo.evaluate import evaluate as score
-    from terrazzo.predict import load
+    from terrazzo.evaluate import check_labels
+    from terrazzo.evaluate.speed import Stopwatch
+    from terrazzo.predict import build_predictor
 
-    to = console()
-    predictor = load(model, device=device)
-    dataset = open_dataset(data, split=split)
+    to, watch = console(), Stopwatch()
+    settings = settings_from(
+        model, others, device=device, tile=tile, overlap=overlap, tta=tta, dropout=dropout
+    )
+    second = None if against is None else replace(settings, models=(str(against),))
+    if against is not None and (report is None or report.suffix == ".html"):
+        raise RequestError("A second model is shown in a folder: give --report a folder, as --report errors.")
+    predictor, dataset = build_predictor(settings), open_dataset(data, split=split)
     check_labels(predictor.labels, dataset.labels)
-    with progress_bar(to, "scoring") as progress:
-        evaluation = score(predictor.model, dataset, progress=progress)
+    evaluation = _score(to, predictor, dataset, metrics, watch)
     print_scores(to, evaluation)
+    to.print(f"[dim]Speed in this run: {watch.words}[/]")
+    facts: dict[str, Any] = {**evaluation.to_json(), "speed": watch.to_json()}
+    if save_counts is not None:
+        _keep(to, evaluation, save_counts)
     if report is not None:
+        rival = None if second is None else (str(against), build_predictor(second))
+        _report(to, report, (str(model), predictor), evaluation, dataset, rival=rival)
+    if calibrate:
+        facts["calibration"] = _calibrate(to, model, predictor, dataset)
+    write_json(json, facts)
+
+
+def _score(
+    to: Console, predictor: "Predictor", dataset: "SegmentationDataset", metrics: str, watch: "Stopwatch"
+) -> "Evaluation":
+    from terrazzo.evaluate import evaluate as score
+    from terrazzo.metrics import build_meters, fitting_meters
+
+    names = [name.strip() for name in metrics.split(",") if name.strip()]
+    chosen = fitting_meters(dataset.labels) if names == ["all"] else names
+    meters = build_meters(chosen, dataset.labels)
+    with progress_bar(to, "scoring") as progress:
+        return score(predictor, dataset, meters=meters, watch=watch, progress=progress)
+
+
+def _keep(to: Console, evaluation: "Evaluation", path: Path) -> None:
+    from terrazzo.evaluate import save_evaluation
+
+    save_evaluation(path, evaluation)
+    to.print(f"Counts:  {path}")
+
+
+def _report(
+    to: Console,
+    place: Path,
+    scored: "tuple[str, Predictor]",
+    evaluation: "Evaluation",
+    dataset: "SegmentationDataset",
+    *,
+    rival: "tuple[str, Predictor] | None",
+) -> None:
+    """Write one page, or a folder that shows every image under one model or two."""
+    from terrazzo.evaluate import Contender, write_explorer, write_report
+    from terrazzo.evaluate import evaluate as score
+
+    name, predictor = scored
+    title = f"{Path(name).name} on {dataset.kind} {dataset.split}"
+    if place.suffix == ".html":
+        facts = predictor.card.facts()
         write_report(
-            report,
-            evaluation,
-            dataset=dataset,
-            predict=predictor.predict,
-            title=f"{model.name} on {data}",
-            model_facts=predictor.card.facts() if predictor.card else None,
+            place, evaluation, dataset=dataset, predict=predictor.predict, title=title, model_facts=facts
         )
-        to.print(f"Report: {report}")
-    write_json(json, evaluation.to_json())
+        to.print(f"Report: {place}")
+        return
+    contenders = [Contender(name, evaluation, predictor.answer, predictor.card.facts())]
+    if rival is not None:
+        with progress_bar(to, f"scoring {rival[0]}") as progress:
+            found = score(rival[1], dataset, progress=progress)
+        contenders.append(Contender(rival[0], found, rival[1].answer, rival[1].card.facts()))
+    with progress_bar(to, "drawing") as progress:
+        page = write_explorer(place, contenders, dataset=dataset, title=title, progress=progress)
+    to.print(f"Report: {page}")
+
+
+def _calibrate(
+    to: Console, model: Path, predictor: "Predictor", dataset: "SegmentationDataset"
+) -> dict[str, Any]:
+    from terrazzo.evaluate import calibrate as fit
+    from terrazzo.evaluate import store
+
+    with progress_bar(to, "calibrating") as progress:
+        found = fit(predictor, dataset, progress=progress)
+    to.print(found.verdict)
+    for note in found.notes:
+        to.print(f"[dim]Note: {note}[/]")
+    store(model, found)
+    to.print(f"The temperature is kept in {model}.")
+    facts: dict[str, Any] = found.to_json()
+    return facts

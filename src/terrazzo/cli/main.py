@@ -11,6 +11,7 @@ import typer
 
 from terrazzo import __version__
 from terrazzo.cli.augment import augment
+from terrazzo.cli.compare import compare
 from terrazzo.cli.datasets import datasets
 from terrazzo.cli.demo import demo
 from terrazzo.cli.evaluate import evaluate
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-for verb in (demo, inspect, train, evaluate, predict, points, models, datasets):
+for verb in (demo, inspect, train, evaluate, compare, predict, points, models, datasets):
     app.command()(verb)
 app.command("import")(import_model)  # a verb that Python keeps for itself
 app.command("find-lr")(find_lr)

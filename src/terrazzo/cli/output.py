@@ -64,6 +64,8 @@ def print_scores(to: Console, evaluation: "Evaluation") -> None:
         f"\nmIoU [bold]{percent(facts['miou'])}[/] (95% interval {percent(low)} to {percent(high)}), "
         f"pixel accuracy {percent(facts['pixel_accuracy'])}, macro F1 {percent(facts['macro_f1'])}"
     )
+    for line in detail_lines(evaluation.details):
+        to.print(line)
     protocol = evaluation.protocol
     to.print(
         f"[dim]{protocol.images} images of {protocol.data} {protocol.split}, scored at the resolution of the "
@@ -71,6 +73,15 @@ def print_scores(to: Console, evaluation: "Evaluation") -> None:
     )
     for note in protocol.notes:
         to.print(f"[dim]Note: {note}[/]")
+
+
+def detail_lines(details: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Write what each meter found in one line: its single numbers; tables and curves are in the JSON."""
+    lines = []
+    for name, found in details.items():
+        numbers = {key: value for key, value in found.items() if isinstance(value, float)}
+        lines.append(f"{name}: " + ", ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
+    return [line if not line.endswith(": ") else f"{line}see --json" for line in lines]
 
 
 @contextmanager

@@ -121,8 +121,12 @@ def cache_parameters(
 
 def resize_note(resize: Resize) -> str:
     """Return what a person should know of a score on resized data."""
-    said = f"{resize:g} times their size" if isinstance(resize, float) else f"{resize[0]} x {resize[1]}"
-    return f"images and masks resized to {said}: scores are at that size"
+    return f"images and masks resized to {resized_to(resize)}: scores are at that size"
+
+
+def resized_to(resize: Resize) -> str:
+    """Return the size that samples are brought to, in words."""
+    return f"{resize:g} times their size" if isinstance(resize, float) else f"{resize[0]} x {resize[1]}"
 
 
 def _plain(value: Any) -> Any:

@@ -4,8 +4,7 @@ Memory does not grow with the images: of the fitting half only some pixels' logi
 half only sums. Labels do not change, so no score that is read from labels does.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,17 +14,17 @@ from numpy.typing import NDArray
 from terrazzo.core import DataError, RequestError
 from terrazzo.core.randomness import Stream, generator
 from terrazzo.datasets import SegmentationDataset
-from terrazzo.evaluate.halves import Halves, divide
+from terrazzo.evaluate.halves import divide
 from terrazzo.evaluate.protocol import Protocol
 from terrazzo.evaluate.run import Progress, check_labels
+from terrazzo.evaluate.scaling import TemperatureScaling
 from terrazzo.metrics import Interval, Judged
 from terrazzo.metrics.calibration import Calibration, nll
 from terrazzo.metrics.intervals import bootstrap_rows
-from terrazzo.metrics.scores import plain
 from terrazzo.metrics.temperature import at_the_end, fit_temperature
 
 if TYPE_CHECKING:
-    from terrazzo.checkpoint import Card, CardCalibration
+    from terrazzo.checkpoint import Card
     from terrazzo.core.prediction import Prediction
     from terrazzo.predict import Inference, Predictor
 
@@ -33,101 +32,8 @@ PIXELS: Final = 1 << 18
 """Pixels that the temperature is fitted on, in equal shares per image: the error of sampling them is far
 below that of which images there are."""
 
-SEEN: Final = "These are images that models are trained on, and of images seen in training they are surer."
-
 SCORES: Final = ("ece", "mce", "classwise_ece", "nll", "brier", "confidence", "accuracy")
 """What is compared before and after."""
-
-
-@dataclass(frozen=True)
-class TemperatureScaling:
-    """A temperature, and what it does to the probabilities of images that it was not fitted on."""
-
-    temperature: float
-    """What logits are to be divided by; above 1: the model was overconfident."""
-
-    before: Mapping[str, float]
-    """Scores of the judging half as the model is; names as in `Calibration.scores`."""
-
-    after: Mapping[str, float]
-    """The same with the temperature."""
-
-    gain: Interval
-    """Of the negative log-likelihood before less after, in nats per pixel: the temperature helps above 0."""
-
-    halves: Halves
-    pixels: int
-    """How many pixels the temperature was fitted on."""
-
-    protocol: Protocol
-    """Of the whole data and the method; its fingerprint goes into the card."""
-
-    reliability_before: tuple[Mapping[str, Any], ...]
-    """The reliability diagram of the judging half; rows as `Calibration.reliability`."""
-
-    reliability_after: tuple[Mapping[str, Any], ...]
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """What a reader must know before trusting the numbers."""
-        end = (
-            f"The temperature is at the end of the range that is searched ({self.temperature:g}): these "
-            "images do not tell what it should be."
-        )
-        said = [
-            self.halves.note,
-            SEEN if self.protocol.split in {"train", "all"} else "",
-            self.gain.note,
-            end if at_the_end(self.temperature) else "",
-        ]
-        return tuple(note for note in said if note)
-
-    @property
-    def verdict(self) -> str:
-        """What was found, in one sentence."""
-        percent = {name: f"{100 * value:.1f} %" for name, value in self.before.items()}
-        how = "overconfident" if self.before["confidence"] > self.before["accuracy"] else "underconfident"
-        helps = "lowers" if self.after["ece"] < self.before["ece"] else "does not lower"
-        return (
-            f"The probabilities are {how} (mean confidence {percent['confidence']}, accuracy "
-            f"{percent['accuracy']}): a temperature of {self.temperature:.4g} {helps} the calibration error "
-            f"of images it was not fitted on, from {percent['ece']} to {100 * self.after['ece']:.1f} %."
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {
-            "temperature": self.temperature,
-            "before": {name: plain(value) for name, value in self.before.items()},
-            "after": {name: plain(value) for name, value in self.after.items()},
-            "nll_gain_interval": [plain(self.gain.low), plain(self.gain.high)],
-            "interval": self.gain.method,
-            "halves": {
-                "by": self.halves.by,
-                "fitted_images": len(self.halves.fitted),
-                "judged_images": len(self.halves.judged),
-                "fitted_pixels": self.pixels,
-            },
-            "bins": {"before": list(self.reliability_before), "after": list(self.reliability_after)},
-            "notes": list(self.notes),
-            "protocol": self.protocol.to_json(),
-        }
-
-    def to_card(self) -> "CardCalibration":
-        """Return what the model's card keeps."""
-        from terrazzo.checkpoint import CardCalibration
-
-        data = f"{self.protocol.data} {self.protocol.split}, {self.halves.by}"
-        return CardCalibration(
-            temperature=self.temperature,
-            tta=self.protocol.tta,
-            members=self.protocol.members,
-            fitted_on=f"{data}: {len(self.halves.fitted)} images, {self.pixels} pixels of them",
-            judged_on=f"{data}: the other {len(self.halves.judged)} images, all pixels",
-            protocol=self.protocol.fingerprint,
-            before={name: plain(value) for name, value in self.before.items()},
-            after={name: plain(value) for name, value in self.after.items()},
-        )
 
 
 def calibrate(

@@ -14,6 +14,7 @@ from terrazzo.core import LabelMap, RequestError, Sample
 from terrazzo.datasets import SegmentationDataset
 from terrazzo.evaluate.evaluation import Evaluation
 from terrazzo.evaluate.protocol import Protocol
+from terrazzo.evaluate.speed import Stopwatch
 from terrazzo.metrics import ConfusionCounts, Judged, Meter, bootstrap_interval, score
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def evaluate(
     dataset: SegmentationDataset,
     *,
     meters: Mapping[str, Meter] | None = None,
+    watch: Stopwatch | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score a network on every image of a dataset.
@@ -42,6 +44,7 @@ def evaluate(
             test-time augmentation and the like.
         dataset: images with ground truth.
         meters: what to measure beside the counts, by name.
+        watch: takes the time of every prediction.
         progress: called after every image.
 
     Raises:
@@ -53,16 +56,22 @@ def evaluate(
     network = model.model if isinstance(model, Predictor) else model
     check_classes(network.num_classes, dataset.labels)
     _check_channels(network.in_channels, dataset)
-    if isinstance(model, Predictor):
-        return evaluate_with(model.answer, dataset, method=model.method, meters=meters, progress=progress)
-    return evaluate_with(lambda image: answer(model, image), dataset, meters=meters, progress=progress)
+    predictor = model if isinstance(model, Predictor) else None
+    predict: Predict = predictor.answer if predictor else lambda image: answer(network, image)
+    return evaluate_with(
+        watch.timed(predict) if watch else predict,
+        dataset,
+        method=(lambda: predictor.method) if predictor else None,
+        meters=meters,
+        progress=progress,
+    )
 
 
 def evaluate_with(
     predict: Predict,
     dataset: SegmentationDataset,
     *,
-    method: "Method | None" = None,
+    method: "Callable[[], Method] | None" = None,
     meters: Mapping[str, Meter] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -71,7 +80,8 @@ def evaluate_with(
     Args:
         predict: from a raw image (H, W, C) to train ids (H, W) of the dataset's label map, or to an `Answer`.
         dataset: images with ground truth.
-        method: how predictions are made, for the protocol; None: one model, once, on the whole image.
+        method: asked at the end how predictions were made, for the protocol; None: by one model, once, on
+            the whole image.
         meters: what to measure beside the counts, by name; some need an `Answer`.
         progress: called after every image.
 
@@ -86,8 +96,10 @@ def evaluate_with(
         )
     meters = meters or {}
     counts = ConfusionCounts(dataset.labels.num_classes, ignore_index=dataset.labels.ignore_index)
+    sizes: set[tuple[int, ...]] = set()
     for index in range(len(dataset)):
         sample = dataset[index]
+        sizes.add(sample["mask"].shape)
         judged = _judge(sample, predict(sample["image"]))
         counts.add(judged.ids, judged.truth, judged.id, judged.group)
         for meter in meters.values():
@@ -99,7 +111,7 @@ def evaluate_with(
         counts,
         score(counts, dataset.labels.names),
         interval,
-        Protocol.of(dataset, interval, method),
+        Protocol.of(dataset, interval, method() if method else None, sizes=sizes),
         {name: meter.to_json() for name, meter in meters.items()},
     )
 

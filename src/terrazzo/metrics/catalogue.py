@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from terrazzo.core.errors import unknown_name
+from terrazzo.core.errors import RequestError, unknown_name
 from terrazzo.core.labels import LabelMap
 from terrazzo.metrics.boundary_iou import BoundaryIou
 from terrazzo.metrics.calibration import Calibration
@@ -43,3 +43,15 @@ def build_meters(names: Iterable[str], labels: LabelMap) -> dict[str, Meter]:
         if name not in METERS:
             raise unknown_name("metric", name, METERS)
     return {name: METERS[name](labels) for name in names}
+
+
+def fitting_meters(labels: LabelMap) -> list[str]:
+    """Return the names of all meters that make sense for a label map."""
+    fitting = []
+    for name, build in METERS.items():
+        try:
+            build(labels)
+        except RequestError:  # for instance the road score, of data without a road
+            continue
+        fitting.append(name)
+    return fitting

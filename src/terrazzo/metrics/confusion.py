@@ -4,6 +4,7 @@ Shapes: N images counted so far, K classes (void is never one of them), H and W 
 Rows are the truth, columns the prediction, everywhere.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,31 @@ class ConfusionCounts:
         self._matrices: list[Matrix] = []
         self._ids: dict[str, None] = {}
         self._groups: list[str | None] = []
+
+    @classmethod
+    def of(
+        cls,
+        per_image: NDArray[Any],
+        ids: Sequence[str],
+        groups: Sequence[str | None],
+        *,
+        ignore_index: int = IGNORE,
+    ) -> "ConfusionCounts":
+        """Take images that have been counted already.
+
+        Args:
+            per_image: (N, K, K) pixel counts, rows = truth.
+            ids: of the N images.
+            groups: of the N images.
+            ignore_index: the train id of void in the truth.
+
+        Raises:
+            ValueError: an image comes twice, or there are not N of each.
+        """
+        counts = cls(per_image.shape[-1], ignore_index=ignore_index)
+        for matrix, id, group in zip(per_image, ids, groups, strict=True):
+            counts._append(matrix.astype(np.int64), id, group)
+        return counts
 
     def add(
         self, prediction: NDArray[Any], target: NDArray[Any], id: str, group: str | None = None

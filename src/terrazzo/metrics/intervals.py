@@ -1,31 +1,27 @@
-"""How sure a score is: the percentile bootstrap over images, or over groups of images where known.
+"""How sure a score is: a bootstrap over what is independent.
 
-What is drawn again, with replacement, is what is independent: whole scenes or videos where the dataset
-knows them (cluster bootstrap), else images; never pixels, which are anything but independent.
+What is drawn again, with replacement, is what is independent (see `units`): whole scenes or videos where the
+dataset knows several (cluster bootstrap, Davison and Hinkley 1997, section 3.8), else images; blocks of
+consecutive frames where all are of one scene; never pixels, which are anything but independent. How an
+interval follows from the resamples is said, with the evidence for it, in `resample`.
 
-Sources: Efron and Tibshirani 1993, chapter 13 (percentile interval); Davison and Hinkley 1997, section 3.8
-(resampling whole clusters). With few images or groups a percentile interval is somewhat too narrow; where
-that is known to matter, the interval says so in its `note`.
-
-Shapes: N images, U units that are drawn (images or groups), R resamples, K classes.
+Shapes: N images, U units that are drawn, R resamples, K classes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from terrazzo.core.randomness import Stream, generator
 from terrazzo.metrics.confusion import ConfusionCounts
+from terrazzo.metrics.resample import draws, half_width, jackknife
 from terrazzo.metrics.scores import Floats, Margins, mean_iou, plain
+from terrazzo.metrics.units import Unit, Units, find_units
 
-FEW_UNITS = 10
-"""Below so many units a percentile interval is noticeably too narrow (the note says so)."""
-
-BLOCK = 256
-"""Resamples scored at a time: bounds the memory at BLOCK x K numbers, whatever R is."""
+Statistic = Callable[[Margins], Floats]
+"""A score from `terrazzo.metrics.scores`: margins (..., K) to values (...), or (..., K)."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,10 @@ class Interval:
     """Upper end."""
 
     over: str
-    """What was drawn: "images" or "groups (n)"."""
+    """What was drawn: "images", "groups (n)" or "blocks of n consecutive frames"."""
+
+    unit: Unit
+    """The same for programs: image, group or block."""
 
     note: str
     """What a reader must know before trusting the width; empty where nothing is special."""
@@ -52,9 +51,7 @@ class Interval:
     def method(self) -> str:
         """One line that says how the interval was made."""
         percent = f"{100 * self.confidence:g} %"
-        return (
-            f"{percent} percentile bootstrap over {self.over}, {self.resamples} resamples, seed {self.seed}"
-        )
+        return f"{percent} bootstrap over {self.over}, {self.resamples} resamples, seed {self.seed}"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values; undefined ends are None."""
@@ -63,13 +60,13 @@ class Interval:
 
 def bootstrap_interval(
     counts: ConfusionCounts,
-    statistic: Callable[[Margins], Floats] = mean_iou,
+    statistic: Statistic = mean_iou,
     *,
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Return the percentile bootstrap interval of a score of the pooled confusion matrix.
+    """Return the bootstrap interval of a score of the pooled confusion matrix.
 
     A resample is scored exactly as the whole is: pooled, over the classes that occur in it. The result
     depends on the images, not on the order in which they were counted.
@@ -81,92 +78,47 @@ def bootstrap_interval(
         resamples: R, how many times the dataset is drawn again.
         seed: of the counted generator; the same seed and images give the same interval.
     """
-    order = sorted(range(len(counts)), key=lambda i: counts.ids[i])
-    units, over, note = _units([counts.groups[i] for i in order])
-    low = high = float("nan")
-    if len(np.unique(units)) > 1:
-        margins_UK = _sum_by_unit(Margins.of(counts.per_image[order]), units)
-        values_R = _resampled(margins_UK, statistic, resamples, seed)
-        low, high = _percentile_ends(values_R, confidence)
-    return Interval(low, high, over, note, confidence, resamples, seed)
-
-
-def _percentile_ends(values_R: Floats, confidence: float) -> tuple[float, float]:
-    """Cut off half of what is left over at either end; resamples in which nothing is counted do not vote."""
-    defined = values_R[~np.isnan(values_R)]
-    if not defined.size:
-        return float("nan"), float("nan")
-    tail = 50 * (1 - confidence)
-    low, high = np.percentile(defined, (tail, 100 - tail))
-    return float(low), float(high)
-
-
-def _units(groups: list[str | None]) -> tuple[NDArray[np.int64], str, str]:
-    """Say which unit each image belongs to, what the units are called, and what must be noted."""
-    images = np.arange(len(groups))
-    known = {group for group in groups if group is not None}
-    if len(groups) < 2:
-        return images, "images", "A single image says nothing about the spread: there is no interval."
-    if not known:
-        return images, "images", _few(len(groups), "images")
-    # An image whose group is unknown stands for itself.
-    keys = [("image", str(i)) if g is None else ("group", g) for i, g in enumerate(groups)]
-    distinct = {key: unit for unit, key in enumerate(sorted(set(keys)))}
-    if len(distinct) == 1:
-        return images, "images", _one_group(len(groups), str(groups[0]))
-    if len(distinct) == len(groups):
-        return images, "images", _few(len(groups), "images")
-    units = np.array([distinct[key] for key in keys], dtype=np.int64)
-    return units, f"groups ({len(distinct)})", _few(len(distinct), "groups")
-
-
-def _one_group(images: int, group: str) -> str:
-    return (
-        f"All {images} images come from one group ({group}), so they are correlated: "
-        "the interval over images is a lower bound of the uncertainty and says nothing about other scenes."
+    units = find_units(counts.ids, counts.groups)
+    margins_NK = Margins.of(counts.per_image[list(units.order)])
+    low, high = interval_ends(
+        margins_NK, units, statistic, confidence=confidence, resamples=resamples, seed=seed
     )
+    return Interval(low, high, units.over, units.kind, units.note, confidence, resamples, seed)
 
 
-def _few(units: int, what: str) -> str:
-    if units >= FEW_UNITS:
-        return ""
-    return f"Only {units} {what} could be resampled: the interval is likely to be too narrow."
-
-
-def _sum_by_unit(margins_NK: Margins, units: NDArray[np.int64]) -> Margins:
-    """Add up the images of each unit: (N, K) -> (U, K)."""
-    member_UN = (units[None, :] == np.unique(units)[:, None]).astype(np.float64)
-    return margins_NK.weighted(member_UN)
-
-
-def _resampled(
-    margins_UK: Margins, statistic: Callable[[Margins], Floats], resamples: int, seed: int
-) -> Floats:
-    """Score R resamples of U units; a resample is how often each unit was drawn, a row of multinomials."""
-    draws = _draws(len(margins_UK.truth), resamples, seed)
-    return np.concatenate([statistic(margins_UK.weighted(weights_RU)) for weights_RU in draws])
-
-
-def _draws(units: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """Yield how often each of U units is drawn in each resample: (R, U) in blocks."""
-    random = generator(seed, Stream.BOOTSTRAP)
-    even = np.full(units, 1 / units)
-    for start in range(0, resamples, BLOCK):
-        size = min(BLOCK, resamples - start)
-        yield random.multinomial(units, even, size=size).astype(np.float64)
+def interval_ends(
+    margins_NK: Margins,
+    units: Units,
+    statistic: Statistic,
+    *,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Return both ends of the interval from the margins of images in the order of the units' members."""
+    ends = _ends(
+        np.concatenate(margins_NK.parts, axis=-1),
+        units,
+        lambda rows: statistic(Margins(*np.split(rows, 3, axis=-1))),
+        confidence=confidence,
+        resamples=resamples,
+        seed=seed,
+    )
+    low, high = (float(np.clip(end, 0, 1)) for end in ends)
+    return low, high
 
 
 def bootstrap_rows(
     rows_NX: NDArray[Any],
     groups: Sequence[str | None],
     ids: Sequence[str],
-    statistic: Callable[[NDArray[Any]], Floats],
+    statistic: Callable[[Floats], Floats],
     *,
     confidence: float = 0.95,
     resamples: int = 2000,
     seed: int = 0,
 ) -> Interval:
-    """Return the percentile bootstrap interval of a function of sums over images, as `bootstrap_interval`.
+    """Return the bootstrap interval of a function of sums over images, as `bootstrap_interval`.
 
     Args:
         rows_NX: (N, X) what each image adds.
@@ -177,14 +129,27 @@ def bootstrap_rows(
         resamples: R, how many times the dataset is drawn again.
         seed: of the counted generator.
     """
-    order = sorted(range(len(ids)), key=lambda i: ids[i])
-    units, over, note = _units([groups[i] for i in order])
-    low = high = float("nan")
-    distinct, unit_N = np.unique(units, return_inverse=True)
-    if len(distinct) > 1:
-        sums_UX = np.zeros((len(distinct), rows_NX.shape[1]))
-        np.add.at(sums_UX, unit_N, rows_NX[order])
-        draws = _draws(len(sums_UX), resamples, seed)
-        values_R = np.concatenate([statistic(weights_RU @ sums_UX) for weights_RU in draws])
-        low, high = _percentile_ends(values_R, confidence)
-    return Interval(low, high, over, note, confidence, resamples, seed)
+    units = find_units(ids, groups)
+    ordered_NX = np.asarray(rows_NX, dtype=np.float64)[list(units.order)]
+    low, high = _ends(ordered_NX, units, statistic, confidence=confidence, resamples=resamples, seed=seed)
+    return Interval(low, high, units.over, units.kind, units.note, confidence, resamples, seed)
+
+
+def _ends(
+    rows_NX: Floats,
+    units: Units,
+    statistic: Callable[[Floats], Floats],
+    *,
+    confidence: float,
+    resamples: int,
+    seed: int,
+) -> tuple[float, float]:
+    """Return both ends of the interval of a function of sums (..., X) over images in the units' order."""
+    if units.independent < 2:
+        return float("nan"), float("nan")
+    sums_UX, whole_X = units.add_up(rows_NX), rows_NX.sum(axis=0)
+    estimate = statistic(whole_X)
+    spread = jackknife(statistic(whole_X - sums_UX), units)
+    drawn = [statistic(weights_RU @ sums_UX) for weights_RU in draws(units, resamples, seed)]
+    half = half_width(estimate, np.concatenate(drawn), spread, units, confidence)
+    return float(estimate - half), float(estimate + half)

@@ -45,6 +45,19 @@ class Margins:
         hits = np.diagonal(matrix, axis1=-2, axis2=-1).astype(np.float64)
         return cls(hits, matrix.sum(axis=-1, dtype=np.float64), matrix.sum(axis=-2, dtype=np.float64))
 
+    @property
+    def parts(self) -> tuple[Floats, Floats, Floats]:
+        """The three, to be treated alike."""
+        return self.hits, self.truth, self.predicted
+
+    def total(self) -> "Margins":
+        """Sum the images: (N, K) -> (K,)."""
+        return Margins(*(part.sum(axis=0) for part in self.parts))
+
+    def minus(self, part: "Margins") -> "Margins":
+        """Return what is left without a part, for instance (K,) without each of (U, K)."""
+        return Margins(self.hits - part.hits, self.truth - part.truth, self.predicted - part.predicted)
+
     def weighted(self, weights: Floats) -> "Margins":
         """Sum the images (N, K) with weights (R, N): the margins (R, K) of R pooled resamples."""
         return Margins(weights @ self.hits, weights @ self.truth, weights @ self.predicted)

@@ -1,6 +1,7 @@
 """Image in, labels out: the one path from an image to a label map, and its uses on files and folders."""
 
 from terrazzo.core.prediction import to_probabilities
+from terrazzo.predict.auto import AutoTiled, Plan, plan
 from terrazzo.predict.backend import Backend, TorchBackend
 from terrazzo.predict.confidence import confidence_map, write_confidence
 from terrazzo.predict.dropout import monte_carlo
@@ -9,27 +10,36 @@ from terrazzo.predict.files import PredictedFile, predict_files
 from terrazzo.predict.inference import Inference, Method, WholeImage
 from terrazzo.predict.postprocess import Postprocess, parse_postprocess
 from terrazzo.predict.predictor import Predictor, load
+from terrazzo.predict.raster import PredictedRaster, predict_raster
 from terrazzo.predict.segment import Answer, answer, infer, probabilities, segment, to_ids
+from terrazzo.predict.settings import PredictSettings, build_predictor, parse_tile
 from terrazzo.predict.tempered import Tempered
+from terrazzo.predict.tiled import Tiled
 from terrazzo.predict.tta import TestTime, with_tta
 from terrazzo.predict.tta_spec import TestTimeSpec, parse_tta
 from terrazzo.predict.uncertainty import uncertainty
 
 __all__ = [
     "Answer",
+    "AutoTiled",
     "Backend",
     "Ensemble",
     "Inference",
     "Method",
     "Postprocess",
+    "Plan",
+    "PredictSettings",
     "PredictedFile",
+    "PredictedRaster",
     "Predictor",
     "Tempered",
     "TestTime",
     "TestTimeSpec",
+    "Tiled",
     "TorchBackend",
     "WholeImage",
     "answer",
+    "build_predictor",
     "confidence_map",
     "ensemble_predictor",
     "infer",
@@ -37,8 +47,11 @@ __all__ = [
     "load_ensemble",
     "monte_carlo",
     "parse_postprocess",
+    "parse_tile",
     "parse_tta",
+    "plan",
     "predict_files",
+    "predict_raster",
     "probabilities",
     "segment",
     "to_ids",

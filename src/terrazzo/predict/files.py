@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from terrazzo.core.errors import DataError, RequestError, TerrazzoError
 from terrazzo.core.prediction import to_probabilities
 from terrazzo.core.volume_files import VOLUME_SUFFIXES, is_volume, read_space, volume_stem, write_label_volume
+from terrazzo.predict.confidence import Kind, confidence_map, write_confidence
 from terrazzo.predict.predictor import Predictor, read_pixels
 from terrazzo.predict.segment import Answer
 
@@ -42,10 +43,13 @@ class PredictedFile:
     probabilities: Path | None = None
     """NPZ with `probabilities` (K, H, W) float16 and `names` (K)."""
 
+    confidence: Path | None = None
+    """Grey PNG of how sure the labels are; its text says what a value means."""
+
     @property
     def results(self) -> list[Path]:
         """The files there are."""
-        return [path for path in (self.mask, self.overlay, self.probabilities) if path]
+        return [path for path in (self.mask, self.overlay, self.probabilities, self.confidence) if path]
 
     def to_json(self) -> dict[str, str | None]:
         """Return plain strings."""
@@ -59,6 +63,7 @@ def predict_files(
     *,
     overlay: bool = False,
     probabilities: bool = False,
+    confidence: Kind | None = None,
     progress: Progress | None = None,
 ) -> list[PredictedFile]:
     """Write the labels of images as PNG files of raw ids, `STEM.png`; of volumes `STEM.nii.gz`.
@@ -71,6 +76,7 @@ def predict_files(
         out: folder for the results; made if absent.
         overlay: also write `STEM_overlay.png`, the image with its labels painted over it; not of volumes.
         probabilities: also write `STEM_probabilities.npz`: `probabilities` (K, H, W) float16 and `names` (K).
+        confidence: also write `STEM_confidence.png`, by "max" or "entropy"; not of volumes.
         progress: called after each image.
 
     Returns:
@@ -84,16 +90,18 @@ def predict_files(
     """
     out = Path(out)
     volumes = predictor.model.sides == 3
-    if volumes and overlay:
-        raise RequestError("Overlays are pictures of images; this model takes volumes. Leave overlay out.")
+    if volumes and (overlay or confidence):
+        what = "Overlays" if overlay else "Confidence maps"
+        left = "overlay" if overlay else "confidence"
+        raise RequestError(f"{what} are pictures of images; this model takes volumes. Leave {left} out.")
     images = find_images([inputs] if isinstance(inputs, str | PathLike) else inputs, out, volumes=volumes)
-    plan = _plan(images, out, overlay=overlay, probabilities=probabilities)
+    plan = _plan(images, out, overlay=overlay, probabilities=probabilities, confidence=bool(confidence))
     _make_folder(out)
     written: list[PredictedFile] = []
     failures: list[str] = []
     for done, item in enumerate(plan, start=1):
         try:
-            _predict_one(predictor, item)
+            _predict_one(predictor, item, confidence or "max")
             written.append(item)
         except DataError as error:
             failures.append(str(error) if str(item.image) in str(error) else f"{item.image}: {error}")
@@ -148,7 +156,9 @@ def _images_below(folder: Path, out: Path, suffixes: Sequence[str]) -> list[Path
     )
 
 
-def _plan(images: Sequence[Path], out: Path, *, overlay: bool, probabilities: bool) -> list[PredictedFile]:
+def _plan(
+    images: Sequence[Path], out: Path, *, overlay: bool, probabilities: bool, confidence: bool
+) -> list[PredictedFile]:
     """Decide every output before any work, and refuse what would overwrite a result or an input."""
     owners: dict[str, Path] = {}  # by lower-case name: some file systems do not tell them apart
     sources = {path.resolve() for path in images}
@@ -161,6 +171,7 @@ def _plan(images: Sequence[Path], out: Path, *, overlay: bool, probabilities: bo
             mask=out / (f"{stem}.nii.gz" if volume else f"{stem}.png"),
             overlay=out / f"{stem}_overlay.png" if overlay else None,
             probabilities=out / f"{stem}_probabilities.npz" if probabilities else None,
+            confidence=out / f"{stem}_confidence.png" if confidence else None,
         )
         for target in item.results:
             _refuse_collision(owners.setdefault(target.name.lower(), image), image, target, sources)
@@ -188,7 +199,7 @@ def _make_folder(out: Path) -> None:
         raise _cannot_write(out, error) from error
 
 
-def _predict_one(predictor: Predictor, item: PredictedFile) -> None:
+def _predict_one(predictor: Predictor, item: PredictedFile, kind: Kind) -> None:
     """Run the network once, then write every result that was asked for."""
     from terrazzo.core.images import write_png
 
@@ -200,6 +211,9 @@ def _predict_one(predictor: Predictor, item: PredictedFile) -> None:
         _write(item.overlay, lambda path: write_png(path, painted))
     if item.probabilities:
         _write_probabilities(item.probabilities, predictor, answer.prediction)
+    if item.confidence:
+        sure = confidence_map(answer.prediction, kind)
+        _write(item.confidence, lambda path: write_confidence(path, sure, kind))
     raw = predictor.labels.decode(ids)
     if is_volume(item.mask):
         space = read_space(item.image)

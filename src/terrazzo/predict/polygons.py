@@ -82,30 +82,21 @@ def write_polygons(mask: Path, out: Path, labels: LabelMap) -> list[str]:
 def _areas(file: Any, names: dict[int, str]) -> Iterator[Area]:
     """Give every area of a class, in the raster's coordinates; GDAL's order."""
     from rasterio.features import shapes
-    from rasterio.transform import IDENTITY
 
     band = import_rasterio().band(file, 1)
-    # shapes() in pixels: counting them is then exact, whatever the transform
-    for shape, value in shapes(band, connectivity=4, transform=IDENTITY):
+    pixel = abs(file.transform.determinant)
+    for shape, value in shapes(band, connectivity=4, transform=file.transform):
         if int(value) not in names:  # no data
             continue
-        corners = [np.asarray(ring, np.float64) for ring in shape["coordinates"]]
-        pixels = round(abs(_signed(corners[0])) - sum(abs(_signed(hole)) for hole in corners[1:]))
-        rings = tuple(_placed(ring, file.transform) for ring in corners)
-        yield Area(int(value), names[int(value)], rings, pixels)
-
-
-def _placed(ring: Ring, transform: Any) -> Ring:
-    columns, rows = ring.T
-    x = transform.a * columns + transform.b * rows + transform.c
-    y = transform.d * columns + transform.e * rows + transform.f
-    return np.stack([x, y], axis=1)
+        rings = tuple(np.asarray(ring, np.float64) for ring in shape["coordinates"])
+        covered = abs(_signed(rings[0])) - sum(abs(_signed(hole)) for hole in rings[1:])
+        yield Area(int(value), names[int(value)], rings, round(covered / pixel))
 
 
 def _signed(ring: Ring) -> float:
     """Return the area inside a ring, positive where it runs counter-clockwise (x right, y up)."""
-    x, y = ring[:-1].T
-    after_x, after_y = ring[1:].T
+    near = ring - ring[0]  # far from the origin, products would lose their last digits
+    (x, y), (after_x, after_y) = near[:-1].T, near[1:].T
     return float((x * after_y - after_x * y).sum() / 2)
 
 

@@ -167,12 +167,17 @@ class _Sink:
     def __init__(self, ids: Layer, chances: Layer | None, table: Any, nodata: int) -> None:
         self._ids, self._chances, self._table, self._nodata = ids, chances, table, nodata
 
+    @property
+    def wants_chance(self) -> bool:
+        """Whether probabilities are written, too."""
+        return self._chances is not None
+
     def write(self, rows: Rows) -> None:
         """Write finished rows."""
         raw = self._table[rows.ids]
         raw[~rows.valid] = self._nodata
         self._ids.write(rows.first, rows.columns.start, raw)
-        if self._chances:
+        if self._chances and rows.chance is not None:
             chance = np.where(rows.valid, np.maximum(rows.chance, 1), NO_CONFIDENCE)
             self._chances.write(rows.first, rows.columns.start, chance)
 
@@ -182,7 +187,7 @@ def _predict(source: Source, cut: Tiled, work: Work, sink: _Sink, progress: Prog
     grid = Grid.of(source.size, cut.tile, cut.overlap, cut.step)
     kind = _kind(cut, source)
     parts = [
-        Panel(grid, kind, columns, work.rows_done(index))
+        Panel(grid, kind, columns, work.rows_done(index), chance=sink.wants_chance)
         for index, columns in enumerate(panels(grid, kind, cut.step))
     ]
     in_all = len(grid.rows) * sum(len(part.tiles_of_row) for part in parts)

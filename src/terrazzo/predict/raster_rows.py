@@ -21,7 +21,10 @@ from terrazzo.core.prediction import Prediction, logits_size
 from terrazzo.predict.tiled import Blend, Grid
 
 SUMS_BYTES = 256 << 20
-"""The most that the sums of one panel take."""
+"""The most that the sums of one panel take, and with them which pixels hold data."""
+
+AT_ONCE = 64
+"""Rows of logits that are widened in one call."""
 
 Read = Callable[[slice, slice], tuple[NDArray[Any], NDArray[np.bool_]]]
 """A window of the raster: pixels (n, m, C), and whether each holds data."""
@@ -40,8 +43,8 @@ class Rows:
     ids: NDArray[Any]
     """(n, m) train ids."""
 
-    chance: NDArray[np.uint8]
-    """(n, m) probability of the class, 0..255 for 0..1."""
+    chance: NDArray[np.uint8] | None
+    """(n, m) probability of the class, 0..255 for 0..1; None where it was not asked for."""
 
     valid: NDArray[np.bool_]
     """(n, m) whether there is data."""
@@ -65,7 +68,8 @@ class Kind:
 
 def panels(grid: Grid, kind: Kind, step: int) -> list[slice]:
     """Cut the columns of a raster so that the sums of each panel stay below `SUMS_BYTES`."""
-    per_column = 4 * kind.num_classes * (grid.tile // kind.stride + 2) / kind.stride
+    rows = grid.tile // kind.stride + 2
+    per_column = rows * (4 * kind.num_classes / kind.stride + kind.stride)
     width = max(int(SUMS_BYTES / per_column) // step, grid.tile // step) * step
     return [slice(x, min(x + width, grid.size[1])) for x in range(0, grid.size[1], width)]
 
@@ -78,10 +82,13 @@ class Panel:
         kind: of the predictions.
         columns: image columns of this panel, from a whole stride on.
         done: image rows that are finished, 0 or what an earlier run reached.
+        chance: whether the probability of the class is wanted.
     """
 
-    def __init__(self, grid: Grid, kind: Kind, columns: slice, done: int = 0) -> None:
-        self.grid, self.kind, self.columns = grid, kind, columns
+    def __init__(
+        self, grid: Grid, kind: Kind, columns: slice, done: int = 0, *, chance: bool = False
+    ) -> None:
+        self.grid, self.kind, self.columns, self.chance = grid, kind, columns, chance
         self.height, width = logits_size(grid.size, kind.stride)
         self._left = max(columns.start // kind.stride - 1, 0)
         right = min(-(-columns.stop // kind.stride) + 1, width)
@@ -123,8 +130,9 @@ class Panel:
                 self._tile(row, column, read, infer)
                 tick()
             final = self._final_after(row)
-            if final > self._finished:
-                yield self._emit(final)
+            while self._finished < final:
+                yield self._emit(min(final, self._finished + AT_ONCE))
+            self._shift(max(final - 1, 0))
 
     def _tile(self, row: int, column: int, read: Read, infer: Callable[[NDArray[Any]], Prediction]) -> None:
         rows, columns = self.grid.window(row, column)
@@ -159,7 +167,7 @@ class Panel:
         return self.grid.rows[row + 1] // self.kind.stride - 1
 
     def _emit(self, final: int) -> Rows:
-        """Widen the logits up to row `final`, then forget them."""
+        """Widen the logits up to row `final`."""
         stride, size, begin = self.kind.stride, self.grid.size, self._finished
         first, last = max(begin - 1, 0), min(final + 1, self.height)
         chunk_Knw = self._blend.sum_Khw[:, first - self._top : last - self._top]
@@ -167,7 +175,7 @@ class Panel:
             slice(first * stride, min(last * stride, size[0])),
             slice(self._left * stride, min((self._left + chunk_Knw.shape[2]) * stride, size[1])),
         )
-        ids, chance = _widen(chunk_Knw, box, self.grid.size, self.kind)
+        ids, chance = _widen(chunk_Knw, box, self.grid.size, self.kind, self.chance)
         rows = slice(begin * stride, min(final * stride, size[0]))
         kept = (
             slice(rows.start - box[0].start, rows.stop - box[0].start),
@@ -176,15 +184,17 @@ class Panel:
         top = self._top * stride
         valid = self._valid[rows.start - top : rows.stop - top].copy()
         self._finished = final
-        self._shift(max(final - 1, 0))
-        return Rows(rows.start, self.columns, ids[kept], chance[kept], valid)
+        return Rows(rows.start, self.columns, ids[kept], None if chance is None else chance[kept], valid)
 
     def _shift(self, top: int) -> None:
         """Move the rows from `top` on to the start, and clear the rest."""
         by, sums, stride = top - self._top, self._blend.sum_Khw, self.kind.stride
+        if by <= 0:
+            return
         kept = max(sums.shape[1] - by, 0)
-        sums[:, :kept] = sums[:, by:].clone()
-        sums[:, kept:] = 0
+        for sum_hw in sums:  # one class at a time, as moving takes a copy
+            sum_hw[:kept] = sum_hw[by:].clone()
+            sum_hw[kept:] = 0
         self._valid[: kept * stride] = self._valid[by * stride :].copy()
         self._valid[kept * stride :] = False
         self._top = top
@@ -192,15 +202,17 @@ class Panel:
 
 
 def _widen(
-    logits_Knw: Tensor, box: tuple[slice, slice], size: tuple[int, int], kind: Kind
-) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    """Return labels and probabilities 0..255 of a box of image pixels from its part of the logits."""
+    logits_Knw: Tensor, box: tuple[slice, slice], size: tuple[int, int], kind: Kind, chance: bool
+) -> tuple[NDArray[Any], NDArray[np.uint8] | None]:
+    """Return labels and, if wanted, probabilities 0..255 of a box of pixels from its part of the logits."""
     from terrazzo.kernels import upsample_argmax
 
     shape = box[0].stop - box[0].start, box[1].stop - box[1].start
     with torch.inference_mode():
         if kind.align_corners and kind.stride > 1:
             return _stretch(logits_Knw, box, size, kind.stride)
+        if not chance:
+            return upsample_argmax(logits_Knw[None], shape, stride=kind.stride)[0].cpu().numpy(), None
         ids_1nm, chance_1nm = upsample_argmax(
             logits_Knw[None], shape, stride=kind.stride, probability="uint8"
         )

@@ -1,7 +1,7 @@
 """Reading KITTI's object files: velodyne (.bin), calib (.txt) and label_2 (.txt).
 
 Formats: the readme of the object development kit (Geiger, Lenz, Urtasun, CVPR 2012), and Geiger et al.,
-Vision meets Robotics, IJRR 2013, section III, for the axes. A velodyne file is N points of four little-endian
+Vision meets Robotics, IJRR 2013, for the axes. A velodyne file is N points of four little-endian
 float32: x forwards, y to the left, z up, in metres from the sensor, and the reflectance, 0..1.
 """
 

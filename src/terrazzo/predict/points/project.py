@@ -1,4 +1,4 @@
-"""From points in space to pixels: P2 * R0_rect * Tr_velo_to_cam (Geiger et al., IJRR 2013, equation 7).
+"""From points in space to pixels: P2 * R0_rect * Tr_velo_to_cam (Geiger et al., IJRR 2013).
 
 Shapes: N points. R0_rect and Tr_velo_to_cam are extended to (4, 4) so that the product is one of homogeneous
 coordinates. A point behind the camera would be mirrored into the image by the division, so it is dropped

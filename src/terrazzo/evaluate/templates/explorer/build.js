@@ -31,7 +31,7 @@ function points(fraction) {
 // Small shares keep a digit that counts: 12 %, 1.2 %, 0.03 %.
 function share(fraction) {
   const value = 100 * fraction;
-  return value >= 10 ? value.toFixed(0) : value >= 0.1 ? value.toFixed(1) : value >= 0.01 ? value.toFixed(2) : value ? "< 0.01" : "0";
+  return value >= 9.95 ? value.toFixed(0) : value >= 0.1 ? value.toFixed(1) : value >= 0.01 ? value.toFixed(2) : value ? "< 0.01" : "0";
 }
 
 function className(k) {
