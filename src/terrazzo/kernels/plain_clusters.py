@@ -23,6 +23,8 @@ def dissolve(ids: NDArray[Any], choose: Callable[..., Any], enough_K: NDArray[np
     clusters, class_C = find_clusters(ids)
     area_C = np.bincount(clusters.ravel())
     loose = {int(c) for c in np.flatnonzero(choose(area_C, class_C))}
+    if not loose:
+        return ids
     borders = find_borders(clusters)
     area, of_class = area_C.tolist(), class_C.tolist()
     stands_for = list(range(len(area)))

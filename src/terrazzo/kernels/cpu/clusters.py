@@ -78,7 +78,7 @@ def _neighbour(line: int, which: int, height: int, lines: int) -> tuple[int, boo
 
 @inlined
 def _end(run: int, line: int, start_R: Int32s, first_L: Int64s, width: int) -> int:
-    return start_R[run + 1] if run + 1 < first_L[line + 1] else width  # type: ignore[return-value]
+    return start_R[run + 1] if run + 1 < first_L[line + 1] else width
 
 
 @inlined
@@ -107,7 +107,7 @@ def _join_lines(
 def _root(parent: Int32s, node: int) -> int:
     while parent[node] != node:
         parent[node] = parent[parent[node]]
-        node = parent[node]  # type: ignore[assignment]
+        node = parent[node]
     return node
 
 
@@ -298,7 +298,7 @@ def _most_of_the_border(
             other = _root(parent_C, touched[place])
             if other != c:
                 votes_K[class_C[other]] += faces[place]
-        member = next_C[member]  # type: ignore[assignment]
+        member = next_C[member]
     best = np.argmax(votes_K)
     return best if votes_K[best] > 0 else -1  # type: ignore[return-value]
 
@@ -333,7 +333,7 @@ def _give(
             root = first
         if member == last:  # what has joined just now touches this class already
             break
-        member = next_C[member]  # type: ignore[assignment]
+        member = next_C[member]
     return root
 
 

@@ -57,13 +57,15 @@ def guide(pixels: NDArray[Any]) -> Map:
     Floats, whose range nobody knows, are stretched from their smallest to their largest value.
     """
     channels_HWC = pixels[..., None] if pixels.ndim == 2 else pixels
-    values_CHW = np.moveaxis(channels_HWC, -1, 0).astype(np.float32)
+    values_CHW: Map = np.moveaxis(channels_HWC, -1, 0).astype(np.float32)
     if len(values_CHW) != 3:
         values_CHW = values_CHW.mean(axis=0, keepdims=True)
     if np.issubdtype(pixels.dtype, np.integer):
-        return values_CHW / np.float32(np.iinfo(pixels.dtype).max)
-    low, high = values_CHW.min(), values_CHW.max()
-    return (values_CHW - low) / max(high - low, np.finfo(np.float32).tiny)
+        values_CHW /= np.float32(np.iinfo(pixels.dtype).max)
+        return values_CHW
+    values_CHW -= values_CHW.min()
+    values_CHW /= max(values_CHW.max(), np.finfo(np.float32).tiny)
+    return values_CHW
 
 
 def guided_filter(values_KHW: Map, guide_CHW: Map, radius: int, eps: float) -> Map:
@@ -99,7 +101,9 @@ class _Box:
         self.count_HW = self._sum(np.ones(size, np.float32))
 
     def __call__(self, values_HW: Map) -> Map:
-        return self._sum(values_HW) / self.count_HW
+        mean_HW: Map = self._sum(values_HW)
+        mean_HW /= self.count_HW
+        return mean_HW
 
     def _sum(self, values_HW: Map) -> Map:
         import cv2
@@ -117,7 +121,7 @@ def _inverse(guide_CHW: Map, means: Sequence[Map], mean: _Box, eps: float) -> li
     for c in range(count):
         s[c][c] += np.float32(eps)
     if count == 1:
-        return [[1 / s[0][0]]]
+        return [[np.reciprocal(s[0][0])]]
     cofactors = [
         [
             s[(c + 1) % 3][(d + 1) % 3] * s[(c + 2) % 3][(d + 2) % 3]
@@ -131,7 +135,7 @@ def _inverse(guide_CHW: Map, means: Sequence[Map], mean: _Box, eps: float) -> li
 
 
 def _dot(first: Sequence[Map], second: "Sequence[Map] | Map") -> Map:
-    total = first[0] * second[0]
+    total: Map = first[0] * second[0]
     for a, b in zip(first[1:], second[1:], strict=True):
         total += a * b
     return total

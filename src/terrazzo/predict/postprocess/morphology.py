@@ -52,7 +52,8 @@ class Morphology:
 def disc(radius: int) -> NDArray[np.uint8]:
     """Return the pixels no further than `radius` from the middle one: (2r + 1, 2r + 1) of 0 and 1."""
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-    return (y**2 + x**2 <= radius**2).astype(np.uint8)
+    inside: NDArray[np.uint8] = (y**2 + x**2 <= radius**2).astype(np.uint8)
+    return inside
 
 
 def close_class(ids_HW: NDArray[Any], k: int, radius: int) -> NDArray[Any]:

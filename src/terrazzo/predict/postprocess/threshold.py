@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from terrazzo.predict.postprocess.arguments import written
 from terrazzo.predict.postprocess.step import State
+from terrazzo.predict.segment import Ids
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Threshold:
     def __call__(self, state: State) -> State:
         """Do it."""
         thresholds = {self.place[name]: at for name, at in self.of_class.items()}
-        ids = threshold(state.probabilities, thresholds).astype(state.ids.dtype)
+        ids: Ids = threshold(state.probabilities, thresholds).astype(state.ids.dtype)
         return state.relabelled(ids)
 
 
@@ -50,10 +51,12 @@ def threshold(shares_KHW: NDArray[np.float32], thresholds: Mapping[int, float]) 
         thresholds: class id to probability.
     """
     limited = sorted(thresholds)
+    best_HW: NDArray[np.intp]
     ratio_LHW = np.stack([shares_KHW[k] / np.float32(thresholds[k]) for k in limited])
     best_HW = np.array(limited)[ratio_LHW.argmax(axis=0)]
     free = [k for k in range(len(shares_KHW)) if k not in thresholds]
     if not free:
         return best_HW
     fallback_HW = np.array(free)[shares_KHW[free].argmax(axis=0)]
-    return np.where(ratio_LHW.max(axis=0) >= 1, best_HW, fallback_HW)
+    best_HW = np.where(ratio_LHW.max(axis=0) >= 1, best_HW, fallback_HW)
+    return best_HW
