@@ -60,7 +60,8 @@ def test_predictor__the_method_says_it() -> None:
 
 
 def test_predict_files__masks_are_post_processed(tmp_path: Path) -> None:
-    write_png(tmp_path / "in" / "a.png", IMAGE) if (tmp_path / "in").mkdir() is None else None
+    (tmp_path / "in").mkdir()
+    write_png(tmp_path / "in" / "a.png", IMAGE)
     some = predictor(small()).with_postprocess("drop-clusters=40")
     (done,) = predict_files(some, tmp_path / "in", tmp_path / "out")
     np.testing.assert_array_equal(read_image(done.mask)[..., 0], LABELS.decode(some.predict(IMAGE)))

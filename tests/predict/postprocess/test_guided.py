@@ -76,7 +76,7 @@ def test_guided_filter__an_outline_moves_to_the_edge_of_the_image() -> None:
 
 def test_guide__units_and_channels() -> None:
     grey = np.array([[0, 255], [51, 102]], np.uint8)
-    np.testing.assert_allclose(guide(grey), [[[0, 1], [0.2, 0.4]]], rtol=1e-6)
+    np.testing.assert_allclose(guide(grey), np.array([[[0, 1], [0.2, 0.4]]], np.float32), rtol=1e-6)
     np.testing.assert_allclose(guide((grey * np.uint16(257))[..., None]), guide(grey), rtol=1e-6)
     assert guide(np.zeros((4, 5, 3), np.uint8)).shape == (3, 4, 5)
     five = RANDOM.normal(size=(4, 5, 5)).astype(np.float32)

@@ -21,12 +21,12 @@ def test_disc__pixels_within_the_radius() -> None:
 
 
 def test_close_class__a_gap_and_a_hole_are_closed() -> None:
-    ids = np.zeros((5, 9), np.uint8)
-    ids[1:4, 1:8] = 1
-    ids[2, 6] = 0  # a hole
-    ids[:, 4] = 2  # a gap of one pixel, through and through
+    ids = np.zeros((7, 11), np.uint8)
+    ids[2:5, 2:9] = 1
+    ids[3, 3] = 0  # a hole
+    ids[:, 5] = 2  # a gap of one pixel, through and through
     expected = ids.copy()
-    expected[2, [4, 6]] = 1  # the disc outside still reaches the two ends of the gap
+    expected[3, [3, 5]] = 1  # a disc outside of the class still reaches the two ends of the gap
     assert close_class(ids, 1, 1).tolist() == expected.tolist()
 
 

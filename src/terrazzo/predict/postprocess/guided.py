@@ -101,14 +101,13 @@ class _Box:
         self.count_HW = self._sum(np.ones(size, np.float32))
 
     def __call__(self, values_HW: Map) -> Map:
-        mean_HW: Map = self._sum(values_HW)
-        mean_HW /= self.count_HW
+        mean_HW: Map = self._sum(values_HW) / self.count_HW
         return mean_HW
 
-    def _sum(self, values_HW: Map) -> Map:
+    def _sum(self, values_HW: Map) -> Any:
         import cv2
 
-        sums: Map = cv2.boxFilter(values_HW, -1, self.side, normalize=False, borderType=cv2.BORDER_CONSTANT)
+        sums: Any = cv2.boxFilter(values_HW, -1, self.side, normalize=False, borderType=cv2.BORDER_CONSTANT)
         return sums
 
 

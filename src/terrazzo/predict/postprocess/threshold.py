@@ -5,13 +5,13 @@ Shapes: K classes, H x W pixels.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terrazzo.predict.postprocess.arguments import written
 from terrazzo.predict.postprocess.step import State
-from terrazzo.predict.segment import Ids
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Threshold:
     def __call__(self, state: State) -> State:
         """Do it."""
         thresholds = {self.place[name]: at for name, at in self.of_class.items()}
-        ids: Ids = threshold(state.probabilities, thresholds).astype(state.ids.dtype)
+        ids: Any = threshold(state.probabilities, thresholds).astype(state.ids.dtype)
         return state.relabelled(ids)
 
 
