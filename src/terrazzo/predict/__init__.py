@@ -8,6 +8,7 @@ from terrazzo.predict.dropout import monte_carlo
 from terrazzo.predict.ensemble import Ensemble, ensemble_predictor, load_ensemble
 from terrazzo.predict.files import PredictedFile, predict_files
 from terrazzo.predict.inference import Inference, Method, WholeImage
+from terrazzo.predict.postprocess import Postprocess, parse_postprocess
 from terrazzo.predict.predictor import Predictor, load
 from terrazzo.predict.raster import PredictedRaster, predict_raster
 from terrazzo.predict.segment import Answer, answer, infer, probabilities, segment, to_ids
@@ -25,6 +26,7 @@ __all__ = [
     "Ensemble",
     "Inference",
     "Method",
+    "Postprocess",
     "Plan",
     "PredictSettings",
     "PredictedFile",
@@ -44,6 +46,7 @@ __all__ = [
     "load",
     "load_ensemble",
     "monte_carlo",
+    "parse_postprocess",
     "parse_tile",
     "parse_tta",
     "plan",
