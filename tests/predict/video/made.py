@@ -68,7 +68,7 @@ def read_video(path: Path) -> tuple[list[NDArray[np.uint8]], list[Fraction]]:
         for frame in file.decode(video=0):
             assert frame.pts is not None
             assert frame.time_base is not None
-            frames.append(frame.to_ndarray(format="rgb24"))
+            frames.append(np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8))
             times.append(frame.pts * frame.time_base)
     return frames, times
 

@@ -1,4 +1,4 @@
-"""Frames of a video file, decoded by FFmpeg by way of PyAV (the extra `video`), upright as players show them."""
+"""Frames of a video file, decoded by FFmpeg by way of PyAV (extra `video`), upright as players show them."""
 
 import contextlib
 import struct
@@ -147,7 +147,7 @@ class VideoFile:
         """Say what was wrong with the file, after its last frame."""
         if self._damaged or self._corrupt:
             self.notes.append(
-                f"{self._damaged} damaged packets were passed over, {self._corrupt} frames are marked corrupt."
+                f"{self._damaged} damaged packets were passed over; {self._corrupt} frames are corrupt."
             )
         if not read or duration is None:
             self.problem = f"{self.path} holds no frame that can be decoded{self._why()}. Copy it again."

@@ -53,7 +53,7 @@ class FlickerCounter:
         self._smoothed |= smoothed_HW is not None
         if motion is None or before is None:
             return
-        still_HW = motion.still_HW()
+        still_HW = motion.still()
         self._pairs += 1
         self._pixels += still_HW.size
         self._still += int(np.count_nonzero(still_HW))

@@ -37,7 +37,7 @@ class Frame:
 
     index: int
     time: Fraction
-    image_HWC: NDArray[Any]
+    image_HWC: NDArray[Any]  # noqa: N815
     """Upright, raw pixel values, RGB of a video."""
 
     name: str = ""
@@ -95,7 +95,7 @@ class Selection:
             raise RequestError(f"Every {self.every}-th frame is impossible; expected 1 or more.")
         if self.start < 0 or (self.end is not None and self.end <= self.start):
             raise RequestError(
-                f"From {self.start} s to {self.end} s there is nothing; expected 0 <= start < end, in seconds."
+                f"From {self.start} s to {self.end} s is nothing; expected 0 <= start < end, in seconds."
             )
 
     def of(self, source: Source) -> Generator[Frame]:
@@ -115,7 +115,9 @@ class Selection:
         if source.count is None:
             return None
         first = min(source.count, -(-_exact(self.start) * source.rate // 1))
-        last = source.count if self.end is None else min(source.count, -(-_exact(self.end) * source.rate // 1))
+        last = (
+            source.count if self.end is None else min(source.count, -(-_exact(self.end) * source.rate // 1))
+        )
         return max(0, int(-(-(last - first) // self.every)))
 
 

@@ -42,7 +42,7 @@ class Motion:
     size: tuple[int, int]
     """(H, W) of the frames."""
 
-    def still_HW(self) -> NDArray[np.bool_]:
+    def still(self) -> NDArray[np.bool_]:
         """Return `still_nm` at the size of the frame."""
         height, width = self.size
         full = cv2.resize(self.still_nm.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST)
@@ -55,7 +55,8 @@ class MotionMeter:
     def __init__(self) -> None:
         self._before: NDArray[np.uint8] | None = None
         self._size: tuple[int, int] | None = None
-        self._search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        # OpenCV 4 and 5 have it; their type stubs do not
+        self._search: Any = getattr(cv2, "DISOpticalFlow_create")(cv2.DISOPTICAL_FLOW_PRESET_FAST)  # noqa: B009
 
     def __call__(self, image_HWC: NDArray[Any]) -> Motion | None:
         """Return the motion since the last frame; None for the first one and after a change of size."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from terrazzo.core.errors import DataError, RequestError, TerrazzoError, unknown_name
+from terrazzo.core.errors import DataError, RequestError, unknown_name
 from terrazzo.predict.predictor import Predictor
 from terrazzo.predict.segment import to_ids
 from terrazzo.predict.video.container import VideoFile
@@ -70,7 +70,7 @@ class VideoResult:
         return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
 
 
-class VideoStopped(KeyboardInterrupt):  # noqa: N818
+class VideoStopped(KeyboardInterrupt):
     """Somebody pressed Ctrl-C: what was done is finished and plays.
 
     Attributes:
@@ -120,8 +120,8 @@ def predict_video(
 
     Raises:
         RequestError: before any work: a result is there already, or a wish that cannot be.
-        DataError: the source cannot be read, holds no frames, or ends early; in the last case what was finished
-            stays, and the message says how much.
+        DataError: the source cannot be read, holds no frames, or ends early; in the last case what was
+            finished stays, and the message says how much.
         TerrazzoError: the result cannot be written.
         VideoStopped: Ctrl-C; what was finished stays.
     """
@@ -146,7 +146,7 @@ class _Labelled:
     """A frame on its way to the encoder."""
 
     frame: Frame
-    ids_HW: NDArray[Any]
+    ids_HW: NDArray[Any]  # noqa: N815
 
 
 class _Run:
@@ -288,7 +288,9 @@ def _open(source: Path, fps: float | None, predictor: Predictor) -> Source:
             raise RequestError(f"{source} is a folder of frames, which has no frame rate: give fps, e.g. 25.")
         return FrameFolder(source, fps)
     if fps is not None:
-        raise RequestError(f"{source} has a frame rate of its own; fps is for folders of frames. Leave it out.")
+        raise RequestError(
+            f"{source} has a frame rate of its own; fps is for folders of frames. Leave it out."
+        )
     return VideoFile(source, predictor.model.in_channels)
 
 

@@ -66,8 +66,8 @@ class FrameFolder:
         self._shape = self._shape or image_HWC.shape
         if image_HWC.shape != self._shape:
             raise DataError(
-                f"{file} is {image_HWC.shape}, the frames before it are {self._shape} (height, width, channels). "
-                "Frames of one video have one size: scale it, or move it elsewhere."
+                f"{file} is {image_HWC.shape}, the frames before it are {self._shape} (height, width, "
+                "channels). Frames of one video have one size: scale it, or move it elsewhere."
             )
         return image_HWC
 

@@ -34,8 +34,8 @@ class Smoother:
     def __init__(self, alpha: float) -> None:
         if not 0 < alpha < 1:
             raise RequestError(
-                f"Smoothing by {alpha} is impossible; expected the share of the new frame, above 0 and below 1, "
-                "for instance 0.5. Leave it out to smooth nothing."
+                f"Smoothing by {alpha} is impossible; expected the share of the new frame, above 0 and "
+                "below 1, for instance 0.5. Leave it out to smooth nothing."
             )
         self.alpha = alpha
         self._before_1Khw: Tensor | None = None
@@ -93,7 +93,7 @@ def _at(
     return np.asarray(cv2.remap(field, x, y, interpolation, borderMode=cv2.BORDER_REPLICATE))
 
 
-def _centres(length: int, prediction: Prediction) -> NDArray[np.float64]:
+def _centres(length: int, prediction: Prediction) -> NDArray[Any]:
     """Return the places of logits along one side, pixels; see `upsample` for the grid."""
     if prediction.align_corners:
         return np.linspace(0, length * prediction.stride - 1, length)

@@ -1,4 +1,4 @@
-"""Stages that overlap: threads with short queues between them, so that memory stays flat and order is kept."""
+"""Stages that overlap: threads with short queues between them; memory stays flat, order is kept."""
 
 import queue
 import threading
@@ -25,8 +25,8 @@ class _End:
 def ahead(items: Iterable[Item], depth: int = DEPTH) -> Generator[Item]:
     """Go through items that another thread makes ahead of time, at most `depth` of them.
 
-    What the other thread raises is raised here, at its place. Closing the generator stops the thread after the
-    item it is at.
+    What the other thread raises is raised here, at its place. Closing the generator stops the thread after
+    the item it is at.
     """
     waiting: queue.Queue[Item | _End] = queue.Queue(depth)
     stop = threading.Event()
@@ -51,7 +51,7 @@ def _make(items: Iterable[Item], waiting: "queue.Queue[Item | _End]", stop: thre
         for item in items:
             if not _offer(waiting, item, stop):
                 break
-    except BaseException as error:  # noqa: BLE001
+    except BaseException as error:
         end = _End(error)
     finally:
         close = getattr(items, "close", None)
@@ -73,8 +73,8 @@ def _offer(waiting: "queue.Queue[Item | _End]", item: Item | _End, stop: threadi
 class Behind(Generic[Item]):
     """Hands items to another thread that works them off in order; a context.
 
-    Left without an error, or with one, it first works off what was handed in. What the thread raises is raised
-    by the next `put` or at the end.
+    Left without an error, or with one, it first works off what was handed in. What the thread raises is
+    raised by the next `put` or at the end.
 
     Args:
         work: called with each item, in one thread.
@@ -121,7 +121,7 @@ class Behind(Generic[Item]):
         try:
             while not isinstance(item := self._waiting.get(), _End):
                 self._work(item)
-        except BaseException as error:  # noqa: BLE001
+        except BaseException as error:
             self._error = error
             self._failed.set()
 

@@ -1,11 +1,13 @@
 """Where labelled frames go: an H.264 file, or a folder of PNG files with a table.
 
-A video is written as `NAME.part.SUFFIX` and renamed when it is closed. It is written in fragments of two seconds,
-which become one plain file at the end: killed at any instant, what is there plays.
+A video is written as `NAME.part.SUFFIX` and renamed when it is closed. It is written in fragments of two
+seconds, which become one plain file at the end: killed at any instant, what is there plays.
 """
 
+import contextlib
 import csv
 from collections.abc import Callable
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -79,6 +81,7 @@ class VideoWriter:
         self._stream: Any = None
         self._first = Fraction(0)
         self._last = -1
+        self._broken = False
 
     def write(self, frame: Frame, picture: NDArray[Any]) -> None:
         """Encode one picture (H, W, 3) uint8.
@@ -102,10 +105,11 @@ class VideoWriter:
                 image.duration = max(1, round(1 / self._rate / self._base))
             self._file.mux(self._stream.encode(image))
         except (av.error.FFmpegError, OSError) as error:
+            self._broken = True
             raise cannot_write(self.path, error) from error
 
     def close(self) -> None:
-        """Finish the file and give it its name.
+        """Finish the file and give it its name; one that could not be written keeps that of its part.
 
         Raises:
             TerrazzoError: the file cannot be written.
@@ -114,11 +118,13 @@ class VideoWriter:
             return
         av = import_av()
         file, self._file = self._file, None
-        try:
-            try:
-                file.mux(self._stream.encode(None))
-            finally:
+        if self._broken:  # FFmpeg crashes when it is given more
+            with contextlib.suppress(av.error.FFmpegError, OSError):
                 file.close()
+            return
+        try:
+            with closing(file):
+                file.mux(self._stream.encode(None))
             self._part.replace(self.path)
         except (av.error.FFmpegError, OSError) as error:
             raise cannot_write(self.path, error) from error
@@ -161,7 +167,7 @@ class VideoWriter:
 
 
 class PngWriter:
-    """Writes label ids as PNG files, and `frames.csv`: file, frame, time in seconds, name of the source frame.
+    """Writes label ids as PNG files, and `frames.csv`: file, frame, time in seconds, name of the source.
 
     A row is written after its file, so whatever the table names is whole.
 
