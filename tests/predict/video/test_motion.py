@@ -41,6 +41,19 @@ def test_motion__still_is_all_but_what_moves() -> None:
     assert measure_motion(wall(), wall()).still().all()
 
 
+def test_motion__of_a_small_thing_by_one_pixel_is_no_stillness() -> None:
+    rng = np.random.default_rng(2)
+    ground, thing = (
+        cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
+        for noise in (rng.integers(0, 256, (*side, 3), dtype=np.uint8) for side in ((96, 128), (24, 24)))
+    )
+    before, after = ground.copy(), ground.copy()
+    before[40:64, 50:74], after[40:64, 51:75] = thing, thing
+    motion = measure_motion(before, after)
+    assert np.median(motion.flow_nm2[44:60, 55:70, 0]) == pytest.approx(-1, abs=0.3)
+    assert motion.still()[42:62, 53:72].mean() < 0.1
+
+
 def test_motion__a_change_of_light_is_no_stillness_and_a_cut_is_not_trusted() -> None:
     picture = wall((96, 96))
     lighter = picture + np.uint8(30)
