@@ -131,8 +131,9 @@ def _check_columns(columns: Sequence[str], path: Path, needed: Sequence[str]) ->
     missing = [name for name in needed if name not in columns]
     if missing:
         raise DataError(
-            f"{path}: no column {' and no column '.join(map(repr, missing))}; expected {' and '.join(needed)}, and "
-            f"where wanted {', '.join(OPTIONAL)}. The table has: {', '.join(columns) or 'no columns'}."
+            f"{path}: no column {' and no column '.join(map(repr, missing))}; expected "
+            f"{' and '.join(needed)}, and where wanted {', '.join(OPTIONAL)}. "
+            f"The table has: {', '.join(columns) or 'no columns'}."
         )
     for column in columns:
         for name in OPTIONAL:

@@ -6,7 +6,6 @@ bytes and time), request (of models and settings), worker (host and process).
 """
 
 import json
-import os
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -73,7 +72,7 @@ class Manifest:
         self.close()
         try:
             fresh.write_text("".join(json.dumps(row) + "\n" for row in [*others, *rows]), encoding="utf-8")
-            os.replace(fresh, self.path)
+            fresh.replace(self.path)
         except OSError as error:
             raise _cannot_write(self.path, error) from error
         finally:

@@ -1,10 +1,9 @@
 """Predict many files on many workers: the outputs of `predict_files`, byte for byte, and a manifest."""
 
-import contextlib
 import hashlib
 import json
-import os
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -22,8 +21,9 @@ from terrazzo.predict.files import (
     plan_files,
     report_failures,
 )
+from terrazzo.predict.predictor import Predictor
 from terrazzo.predict.ray_engine.manifest import NAME, Manifest
-from terrazzo.predict.ray_engine.session import RETRIES, Row, crew, map_rows
+from terrazzo.predict.ray_engine.session import Row, crew, map_rows
 from terrazzo.predict.ray_engine.sources import find_sources, is_url
 from terrazzo.predict.ray_engine.worker import RESULTS, PredictActor
 from terrazzo.predict.settings import PredictSettings, build_predictor
@@ -90,8 +90,8 @@ def predict_with_ray(
     """
     if is_url(out):
         raise RequestError(f"{out} is a URL; results go to a folder that all machines share.")
-    folder, settings = Path(os.path.abspath(out)), _absolute(settings)
-    volumes = _takes_volumes(settings)
+    folder, settings = Path(out).absolute(), absolute(settings)
+    volumes = checked(settings).model.sides == 3
     if volumes and overlay:
         raise RequestError("Overlays are pictures of images; this model takes volumes. Leave overlay out.")
     given = [inputs] if isinstance(inputs, str | PathLike) else inputs
@@ -140,23 +140,25 @@ def _finish(manifest: Manifest, tasks: Sequence[Row], rows: dict[str, Row]) -> R
 
 
 def _lost(task: Row) -> Row:
-    """Return the row of an image that no worker answered for."""
-    error = (
-        f"{task['image']}: {RETRIES + 1} workers died over it. It may be too large for their memory: "
-        "try tiles (--tile auto), or fewer workers on each machine."
-    )
+    """Return the row of an image that no worker answered for: Ray promises that there is none."""
     facts = {key: value for key, value in task.items() if key != "known"}
-    return {**facts, **dict.fromkeys(("size", "seconds", "sha256", "version", "worker")), "error": error}
+    empty = dict.fromkeys(("size", "seconds", "sha256", "version", "worker"))
+    return {**facts, **empty, "error": f"{task['image']}: no worker answered for it. Run the command again."}
 
 
-def _absolute(settings: PredictSettings) -> PredictSettings:
+def absolute(settings: PredictSettings) -> PredictSettings:
     """Return the settings with paths that mean the same in every process."""
-    return replace(settings, models=tuple(os.path.abspath(folder) for folder in settings.models))
+    return replace(settings, models=tuple(str(Path(folder).absolute()) for folder in settings.models))
 
 
-def _takes_volumes(settings: PredictSettings) -> bool:
-    """Build the predictor once here: what is wrong with the settings is said before a cluster is started."""
-    return build_predictor(replace(settings, device="cpu")).model.sides == 3
+def checked(settings: PredictSettings) -> Predictor:
+    """Build the predictor once here: what is wrong with the settings is said before a cluster is started.
+
+    Raises:
+        CheckpointError: a model folder is missing or damaged.
+        RequestError: the settings do not fit the models or each other.
+    """
+    return build_predictor(replace(settings, device="cpu"))
 
 
 def _request(settings: PredictSettings) -> str:
@@ -168,14 +170,13 @@ def _request(settings: PredictSettings) -> str:
 
 @contextmanager
 def _shared(folder: Path) -> Iterator[Path]:
-    """Give a file by which workers know that their folder of this path is the same one."""
+    """Give a folder by which workers know that theirs of this path is the same one; see `PredictActor`."""
     token = folder / f".run-{secrets.token_hex(8)}"
     try:
-        token.touch()
+        token.mkdir()
         yield token
     finally:
-        with contextlib.suppress(OSError):
-            token.unlink()
+        shutil.rmtree(token, ignore_errors=True)
 
 
 def _sweep(folder: Path, plan: Sequence[PredictedFile]) -> None:

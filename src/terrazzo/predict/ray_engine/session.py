@@ -8,7 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from terrazzo.core.errors import MissingExtraError, RequestError, TerrazzoError
+from terrazzo.core.errors import (
+    CheckpointError,
+    DataError,
+    MissingExtraError,
+    RequestError,
+    TerrazzoError,
+)
 
 OBJECT_STORE_BYTES = 256 * 2**20
 """Of a Ray that is started here: only paths and rows of the manifest lie in it."""
@@ -16,13 +22,13 @@ OBJECT_STORE_BYTES = 256 * 2**20
 USUAL_CPUS = 4
 """Of one worker, where nobody says how many workers there shall be."""
 
-RETRIES = 3
-"""How often a task is given to a new worker after the one it was with has died."""
-
 MANY_TASKS = 4096
 """Up to here every task is handed out by itself; of more, a few at a time."""
 
 Row = dict[str, Any]
+
+KINDS = {kind.__name__: kind for kind in (CheckpointError, DataError, RequestError)}
+"""Errors that keep their kind on the way here."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ def import_ray() -> Any:
         MissingExtraError: it is not installed.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # read by the processes that Ray starts, too
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its processes write into our terminal
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray warns where it is not decided
     try:
         import ray
@@ -142,8 +149,8 @@ def plan_crew(nodes: Sequence[Mapping[str, float]], workers: int | None, device:
 def map_rows(crew: Crew, actor: type, arguments: Mapping[str, Any], tasks: Sequence[Row]) -> Iterator[Row]:
     """Have workers answer tasks, and yield their rows as they come, in any order.
 
-    A worker that dies is replaced, and its tasks are done again. A task that kills every worker it is given
-    to yields no row.
+    A worker that dies is replaced, and its tasks are done again, as often as it takes (that is how Ray Data
+    runs actors): a task that kills its worker must say so itself the next time.
 
     Args:
         crew: how many workers, and what each is given.
@@ -160,7 +167,6 @@ def map_rows(crew: Crew, actor: type, arguments: Mapping[str, Any], tasks: Seque
     blocks = max(min(len(tasks), MANY_TASKS), len(tasks) // 16)
     data = ray.data.from_items([{"task": json.dumps(task)} for task in tasks], override_num_blocks=blocks)
     data.context.enable_progress_bars = False
-    data.context.max_errored_blocks = -1
     answers = data.map_batches(
         actor,
         fn_constructor_kwargs=dict(arguments),
@@ -168,8 +174,6 @@ def map_rows(crew: Crew, actor: type, arguments: Mapping[str, Any], tasks: Seque
         concurrency=crew.workers,
         num_cpus=crew.cpus,
         num_gpus=crew.gpus,
-        max_restarts=-1,
-        max_task_retries=RETRIES,
     )
     try:
         yield from _whole(answers.iter_rows())
@@ -184,5 +188,5 @@ def _whole(rows: Iterable[Mapping[str, str]]) -> Iterator[Row]:
     for row in rows:
         answer: Row = json.loads(row["row"])
         if "fatal" in answer:
-            raise TerrazzoError(answer["fatal"])
+            raise KINDS.get(answer["kind"], TerrazzoError)(answer["fatal"])
         yield answer

@@ -46,7 +46,7 @@ def find_sources(inputs: Iterable[AnyPath], out: Path, *, volumes: bool) -> list
             images = _below_url(name, VOLUME_SUFFIXES if volumes else IMAGE_SUFFIXES)
         else:
             images = [str(path) for path in find_images([given], out, volumes=volumes)]
-        found.update((image if is_url(image) else os.path.abspath(image), None) for image in images)
+        found.update((image if is_url(image) else str(Path(image).absolute()), None) for image in images)
     return list(found)
 
 

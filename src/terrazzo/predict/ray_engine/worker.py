@@ -4,7 +4,8 @@ import json
 import os
 import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from terrazzo.predict.ray_engine.sources import local_file, version_of
 from terrazzo.predict.settings import PredictSettings, build_predictor
 
 Row = dict[str, Any]
+ATTEMPTS = 4
+"""How many workers may die over one image."""
+
 RESULTS = ("mask", "overlay", "probabilities")
 
 
@@ -48,7 +52,7 @@ class Worker:
             self.check()
             return self.work(task)
         except TerrazzoError as error:
-            return {"fatal": f"{error} (Said by a worker on {self.name}.)"}
+            return {"fatal": f"{error} (Said by a worker on {self.name}.)", "kind": type(error).__name__}
 
     def check(self) -> None:
         """Refuse what would make all results doubtful.
@@ -77,7 +81,8 @@ class PredictActor(Worker):
     Args:
         settings: what to predict with.
         version: of the program that hands out the work.
-        token: a file in the folder of the results, by which it is known for the same one everywhere.
+        token: a folder in that of the results, by which this is known for the same one everywhere. What an
+            image has begun is noted there, so that one that kills its worker is given up in the end.
     """
 
     def __init__(self, settings: PredictSettings, version: str, token: str) -> None:
@@ -95,13 +100,15 @@ class PredictActor(Worker):
 
     def work(self, task: Row) -> Row:
         """Return the row of one image; of one that is finished already the row it had."""
-        known, start = task.pop("known"), time.perf_counter()
+        known = task.pop("known")
         row = {**task, "size": None, "seconds": None, "sha256": None, "error": None, "version": None}
         try:
             version = version_of(task["image"])
             if known and known["version"] == version and _is_finished(task, known):
                 return {**known, **task, "skipped": True}
-            size, digest = self._predict(task)
+            with self._begun(task):
+                predictor, start = self.predictor, time.perf_counter()
+                size, digest = self._predict(predictor, task)
         except DataError as error:
             said = str(error)
             return row | {"error": said if task["image"] in said else f"{task['image']}: {said}"}
@@ -109,10 +116,29 @@ class PredictActor(Worker):
         facts = {"size": size, "seconds": seconds, "sha256": digest, "version": version, "worker": self.name}
         return {**row, **facts}
 
-    def _predict(self, task: Row) -> tuple[list[int], str]:
+    @contextmanager
+    def _begun(self, task: Row) -> Iterator[None]:
+        """Count how often an image was begun and never ended.
+
+        Raises:
+            DataError: too often.
+        """
+        note = self.token / Path(task["mask"]).name
+        attempts = note.stat().st_size if note.exists() else 0
+        if attempts >= ATTEMPTS:
+            raise DataError(
+                f"{attempts} workers died over it. It may be too large for their memory: try tiles, or fewer "
+                "workers on each machine."
+            )
+        with note.open("ab") as file:
+            file.write(b".")
+        yield
+        note.unlink()
+
+    def _predict(self, predictor: Predictor, task: Row) -> tuple[list[int], str]:
         places = {key: Path(task[key]) for key in RESULTS if task[key]}
         with local_file(task["image"]) as path:
-            size = predict_one(self.predictor, PredictedFile(path, **places))
+            size = predict_one(predictor, PredictedFile(path, **places))
         return list(size), file_facts(places["mask"]).sha256
 
 
@@ -120,4 +146,4 @@ def _is_finished(task: Row, known: Row) -> bool:
     """Tell whether all results asked for are there, and the mask is the one that was written."""
     if not all(known.get(key) and Path(task[key]).is_file() for key in RESULTS if task[key]):
         return False
-    return file_facts(Path(task["mask"])).sha256 == known["sha256"]
+    return bool(file_facts(Path(task["mask"])).sha256 == known["sha256"])
