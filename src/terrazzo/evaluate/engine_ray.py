@@ -6,6 +6,7 @@ A confusion matrix per image is all that travels, so every score is the local on
 import contextlib
 import os
 from collections.abc import Collection, Iterable
+from pathlib import Path
 
 import numpy as np
 
@@ -87,7 +88,7 @@ def evaluate_with_ray(
             "settings": settings,
             "version": __version__,
             "dataset": dataset,
-            "folder": os.getcwd(),
+            "folder": str(Path.cwd()),
         }
         for row in map_rows(people, CountActor, arguments, [{"index": i} for i in range(len(dataset))]):
             rows.setdefault(row["index"], row)
