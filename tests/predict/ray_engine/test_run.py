@@ -39,7 +39,7 @@ def ray_of_two() -> Iterator[None]:
         yield
 
 
-def same_bytes(photos: Path, out: Path, settings: PredictSettings, local: Path, **wanted: bool) -> None:
+def same_bytes(photos: Path, out: Path, settings: PredictSettings, local: Path, **wanted: Any) -> None:
     """All results are there exactly once, nothing else is, and all are those of one process."""
     predict_files(build_predictor(settings), photos, local, **wanted)
     mine = {path.name: path.read_bytes() for path in out.iterdir() if path.name != "manifest.jsonl"}

@@ -21,7 +21,7 @@ def test_motion__of_a_shifted_picture_is_the_shift_at_any_size() -> None:
     for height, width in ((120, 160), (600, 1200)):
         noise = np.random.default_rng(1).integers(0, 256, (height, width + 24, 3), dtype=np.uint8)
         large = cv2.GaussianBlur(noise, (0, 0), 6)  # no period that could be mistaken for the shift
-        large = cv2.normalize(large, None, 0, 255, cv2.NORM_MINMAX)
+        large = cv2.normalize(large, large.copy(), 0, 255, cv2.NORM_MINMAX)
         motion = measure_motion(large[:, 12:-12], large[:, 6:-18])  # everything moves 6 pixels to the right
         scale = motion.flow_nm2.shape[1] / width
         middle = motion.flow_nm2[10:-10, int(20 * scale) : -10]
@@ -44,7 +44,7 @@ def test_motion__still_is_all_but_what_moves() -> None:
 def test_motion__of_a_small_thing_by_one_pixel_is_no_stillness() -> None:
     rng = np.random.default_rng(2)
     ground, thing = (
-        cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
+        cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), noise.copy(), 0, 255, cv2.NORM_MINMAX)
         for noise in (rng.integers(0, 256, (*side, 3), dtype=np.uint8) for side in ((96, 128), (24, 24)))
     )
     before, after = ground.copy(), ground.copy()
