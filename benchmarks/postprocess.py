@@ -2,8 +2,8 @@
 
     python -m benchmarks.postprocess [MODEL] [--root ../shared/data/camvid] [--sets 300]
 
-Speed: labels of 1024 x 2048 pixels and 19 classes, made up, with far more specks than a trained network leaves;
-beside dropping clusters stands one pass of `cv2.connectedComponentsWithStats` per class, which only finds them.
+Speed: labels of 1024 x 2048 pixels and 19 classes, made up, with more specks than a trained network leaves;
+beside dropping clusters one pass of `cv2.connectedComponentsWithStats` per class, which only finds them.
 All in turn, in one thread, in seconds of that thread's own time, median of several turns.
 
 Gain: `terrazzo.evaluate.tune` on CamVid's validation images, where a model is given.
