@@ -44,8 +44,9 @@ def measure_here(name: str, encoder: str | None, size: tuple[int, int]) -> dict[
 
     options: dict[str, Any] = {"pretrained": False} | ({"encoder": encoder} if encoder else {})
     model = build_model(name, num_classes=19, **options).eval()
-    inference = WholeImage(TorchBackend(model))
-    estimate = needed(model, size, in_channels=3).peak
+    backend = TorchBackend(model)
+    inference = WholeImage(backend)
+    estimate = needed(backend.network, size, in_channels=3).peak
     to_ids(inference(np.zeros((64, 64, 3), np.uint8)))
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     before = resident("VmRSS")

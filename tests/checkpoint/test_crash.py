@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,15 @@ def read_version(path: Path) -> int:
     return numbers.pop()
 
 
+def instants(seed: int, something_written: Callable[[], bool]) -> Iterator[float]:
+    """Yield moments to kill at, seconds; later ones on a machine too busy to have written by then."""
+    moments = random.Random(seed)
+    for attempt in range(7 * KILLS):
+        if attempt >= KILLS and something_written():
+            return
+        yield moments.uniform(0.02, 0.12) * 2 ** (attempt // KILLS)
+
+
 def kill_after(server: ForkServerContext, seconds: float, work: Callable[[Path], None], path: Path) -> None:
     child = server.Process(target=work, args=(path,))
     child.start()
@@ -54,9 +63,9 @@ def run_dying(server: ForkServerContext, file_call: int, work: Callable[..., Any
 def test_write_folder__killed_at_random_instants(server: ForkServerContext, tmp_path: Path) -> None:
     path = tmp_path / "best"
     write_folder(path, dying.version(0))
-    moments, versions = random.Random(7), []
-    for _ in range(KILLS):
-        kill_after(server, moments.uniform(0.02, 0.12), dying.write_folders, path)
+    versions: list[int] = [0]
+    for moment in instants(7, lambda: max(versions) > 0):
+        kill_after(server, moment, dying.write_folders, path)
         versions.append(read_version(path))
     assert max(versions) > 0, "no child ever finished a write: the test shows nothing"
     write_folder(path, dying.version(-1))
@@ -65,9 +74,9 @@ def test_write_folder__killed_at_random_instants(server: ForkServerContext, tmp_
 
 def test_save_state__killed_at_random_instants(server: ForkServerContext, tmp_path: Path) -> None:
     save_state(tmp_path, 0, {"step": 0})
-    moments, steps = random.Random(11), []
-    for _ in range(KILLS):
-        kill_after(server, moments.uniform(0.02, 0.12), dying.save_states, tmp_path)
+    steps: list[int] = [0]
+    for moment in instants(11, lambda: max(steps) > 0):
+        kill_after(server, moment, dying.save_states, tmp_path)
         loaded = load_state(tmp_path)
         assert loaded is not None
         assert loaded.state["step"] == loaded.step

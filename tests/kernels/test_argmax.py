@@ -120,6 +120,17 @@ def test_upsample_argmax__takes_any_memory_layout(stride: int) -> None:
     assert torch.equal(labels, upsample_argmax(logits, size, stride=stride))
 
 
+@pytest.mark.parametrize("num_classes", [1, 2, 11, 300])
+def test_upsample_argmax__of_full_size_logits_side_by_side(num_classes: int) -> None:
+    """Networks leave a pixel's logits side by side, cut out of a padded image; small integers have ties."""
+    padded = torch.randint(-3, 3, (2, num_classes, 70, 96)).float().to(memory_format=torch.channels_last)
+    logits = padded[:, :, :61, :83]
+    assert torch.equal(
+        upsample_argmax(logits, (61, 83), stride=1), upsample_argmax(logits.contiguous(), (61, 83), stride=1)
+    )
+    assert torch.equal(upsample_argmax(logits, (61, 83), stride=1).long(), logits.contiguous().argmax(dim=1))
+
+
 @pytest.mark.parametrize("stride", [1, 8])
 def test_upsample_argmax__does_not_depend_on_the_number_of_threads(stride: int) -> None:
     logits = torch.randn(3, 7, 9, 11)

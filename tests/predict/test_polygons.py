@@ -28,7 +28,7 @@ def mask(tmp_path: Path) -> Path:
     return write_raster(tmp_path / "mask.tif", IDS[..., None], nodata=255)
 
 
-def geojson(mask: Path, **place: Any) -> tuple[list[Any], list[str]]:
+def geojson(mask: Path) -> tuple[list[Any], list[str]]:
     out = mask.with_suffix(".geojson")
     notes = write_polygons(mask, out, LABELS)
     return json.loads(out.read_text())["features"], notes
@@ -46,8 +46,12 @@ def test_geojson__longitude_and_latitude(mask: Path) -> None:
     assert abs((5000000 - y) / 0.5 % 1 - 0.5) > 0.499
 
 
-def test_geojson__outlines_and_holes_turn_as_the_standard_says(mask: Path) -> None:
-    features, _ = geojson(mask)
+@pytest.mark.parametrize(
+    "place", [PLACE, {"crs": None, "transform": Affine(1, 0, 5, 0, 1, 7)}], ids=["north", "south"]
+)
+def test_geojson__outlines_and_holes_turn_as_the_standard_says(tmp_path: Path, place: Any) -> None:
+    """Where rows run southwards GDAL turns them the right way, where they run northwards it does not."""
+    features, _ = geojson(write_raster(tmp_path / "mask.tif", IDS[..., None], nodata=255, **place))
     holes = 0
     for feature in features:
         for index, ring in enumerate(feature["geometry"]["coordinates"]):

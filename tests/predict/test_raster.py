@@ -390,6 +390,40 @@ def test_predict_raster__an_automatic_tile_is_kept_after_an_interruption(
     assert done.tiles == "tiles 128 x 128, overlap 32, Gaussian"
 
 
+def test_predict_raster__stopped_between_its_results(
+    tmp_path: Path, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The labels are there, the polygons are not: the same command ends it, and refuses nothing."""
+
+    def full(*_: Any) -> None:
+        raise TerrazzoError("the disk is full")
+
+    some = predictor(small())
+    with monkeypatch.context() as broken:
+        broken.setattr("terrazzo.predict.polygons.write_polygons", full)
+        with pytest.raises(TerrazzoError, match="the disk is full"):
+            predict_raster(some, scene, tmp_path / "out.tif", polygons="geojson", **CUT)
+    assert (tmp_path / "out.tif").exists()
+    calls: list[Any] = []
+    some.inference = Watched(some.inference.backend, calls)
+    assert predict_raster(some, scene, tmp_path / "out.tif", polygons="geojson", **CUT).resumed
+    assert len(calls) == 1, "nothing is predicted again"
+    assert (tmp_path / "out.geojson").exists()
+
+
+@pytest.mark.slow
+def test_predict_raster__memory_does_not_grow_with_the_raster(tmp_path: Path) -> None:
+    from benchmarks import raster
+
+    peaks = []
+    for size in (1500, 9000):
+        raster.make(tmp_path / f"{size}.tif", size)
+        taken = raster.finished(raster.child(tmp_path / f"{size}.tif", tmp_path / f"{size}_ids.tif", 512))
+        peaks.append(taken["peak_bytes"])
+    assert peaks[1] < 1.25 * peaks[0]
+    assert peaks[1] < raster.LIMIT_BYTES
+
+
 @pytest.mark.slow
 def test_predict_raster__killed_and_called_again(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "scene.tif", noise(1500, 1500))

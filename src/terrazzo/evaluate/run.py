@@ -4,7 +4,7 @@ Every image is predicted by itself at its own size (`predict.segment`) and compa
 the ground truth's own resolution, pixel by pixel.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -54,8 +54,7 @@ def evaluate(
     from terrazzo.predict import Predictor, answer
 
     network = model.model if isinstance(model, Predictor) else model
-    check_classes(network.num_classes, dataset.labels)
-    _check_channels(network.in_channels, dataset)
+    check_fits(network, dataset)
     predictor = model if isinstance(model, Predictor) else None
     predict: Predict = predictor.answer if predictor else lambda image: answer(network, image)
     return evaluate_with(
@@ -89,11 +88,7 @@ def evaluate_with(
         RequestError: there is no image, or a meter needs probabilities and `predict` gives none.
         DataError: a prediction has another size than its ground truth, or holds an id that is no class.
     """
-    if not len(dataset):
-        raise RequestError(
-            f"The split {dataset.split!r} of this {dataset.kind} dataset has no images, so there is "
-            "nothing to score. Choose another split."
-        )
+    check_some(dataset)
     meters = meters or {}
     counts = ConfusionCounts(dataset.labels.num_classes, ignore_index=dataset.labels.ignore_index)
     sizes: set[tuple[int, ...]] = set()
@@ -106,14 +101,30 @@ def evaluate_with(
             meter.add(judged)
         if progress is not None:
             progress(index + 1, len(dataset))
+    details = {name: meter.to_json() for name, meter in meters.items()}
+    return sum_up(counts, dataset, method() if method else None, sizes=sizes, details=details)
+
+
+def sum_up(
+    counts: ConfusionCounts,
+    dataset: SegmentationDataset,
+    method: "Method | None",
+    *,
+    sizes: Collection[tuple[int, ...]],
+    details: Mapping[str, dict[str, Any]] | None = None,
+) -> Evaluation:
+    """Return all that follows from the counts of every image of a dataset.
+
+    Args:
+        counts: of all images, in the dataset's order.
+        dataset: where they are from.
+        method: how predictions were made; None: by one model, once, on the whole image.
+        sizes: the different sizes (H, W) of the ground truths.
+        details: what was measured beside the counts.
+    """
     interval = bootstrap_interval(counts)
-    return Evaluation(
-        counts,
-        score(counts, dataset.labels.names),
-        interval,
-        Protocol.of(dataset, interval, method() if method else None, sizes=sizes),
-        {name: meter.to_json() for name, meter in meters.items()},
-    )
+    protocol = Protocol.of(dataset, interval, method, sizes=sizes)
+    return Evaluation(counts, score(counts, dataset.labels.names), interval, protocol, details or {})
 
 
 def _judge(sample: Sample, said: "NDArray[Any] | Answer") -> Judged:
@@ -124,6 +135,29 @@ def _judge(sample: Sample, said: "NDArray[Any] | Answer") -> Judged:
 def ids_and_prediction(said: "NDArray[Any] | Answer") -> "tuple[NDArray[Any], Prediction | None]":
     """Return the train ids (H, W) that a `Predict` gave, and the prediction behind them where it gave one."""
     return (said, None) if isinstance(said, np.ndarray) else (said.ids, said.prediction)
+
+
+def check_some(dataset: SegmentationDataset) -> None:
+    """Refuse a dataset without images.
+
+    Raises:
+        RequestError: there are none.
+    """
+    if not len(dataset):
+        raise RequestError(
+            f"The split {dataset.split!r} of this {dataset.kind} dataset has no images, so there is "
+            "nothing to score. Choose another split."
+        )
+
+
+def check_fits(network: "SegmentationModel", dataset: SegmentationDataset) -> None:
+    """Refuse data of other classes or channels than a network's.
+
+    Raises:
+        RequestError: names both numbers and what to do.
+    """
+    check_classes(network.num_classes, dataset.labels)
+    _check_channels(network.in_channels, dataset)
 
 
 def check_classes(num_classes: int, labels: LabelMap) -> None:

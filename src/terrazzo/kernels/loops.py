@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from terrazzo.core.prediction import channels_last
 from terrazzo.kernels.mining import KEEP_ALL, keep_from
 from terrazzo.kernels.plain import LossParts, Options
 from terrazzo.kernels.plain_region import RegionOptions
@@ -115,6 +116,11 @@ def loops_label(
     align_corners: bool,
 ) -> None:
     """Fill the labels and, where wanted, the probability 0..1 in float32."""
+    if stride == 1 and chance_BHW is None and _classes_side_by_side(logits_BKhw):
+        logits_BhwK = channels_last(logits_BKhw).movedim(1, -1)
+        flat = logits_BhwK.flatten(1, 2).numpy(), labels_BHW.flatten(1).numpy()
+        room.label_last(*flat, torch.get_num_threads())
+        return
     chance = torch.empty((0, 0, 0)) if chance_BHW is None else chance_BHW
     batch = len(logits_BKhw)
     # Where logits are at full size their float32 copy is an image's, not the batch's.
@@ -129,6 +135,11 @@ def loops_label(
             align_corners,
             torch.get_num_threads(),
         )
+
+
+def _classes_side_by_side(logits_BKhw: Tensor) -> bool:
+    """Say whether turning float32 logits into planes of classes would cost more than reading them does."""
+    return logits_BKhw.dtype == torch.float32 and logits_BKhw.stride(1) == 1 and logits_BKhw.shape[1] > 1
 
 
 def loops_region(

@@ -98,6 +98,12 @@ class SegmentationModel(nn.Module):
         With further outputs for training, return `Outputs`; their sizes are those of the padded image, too.
         """
 
+    def streamline(self) -> None:
+        """Replace parts by others that compute the same with less work; called on a copy, for prediction.
+
+        Parameters are shared with the network that was copied: they must stay as they are.
+        """
+
     def set_progress(self, share: float) -> None:
         """Be told, before each step, which share of the training is done, 0..1. Most networks do not mind."""
 

@@ -170,7 +170,7 @@ def _budget(backend: Backend) -> int:
 
 
 def _need(backend: Backend, size: tuple[int, int], itemsize: int) -> Need:
-    model = getattr(backend, "model", None)
+    model = getattr(backend, "network", None) or getattr(backend, "model", None)
     if model is None:
         raise TerrazzoError("How much memory this runtime takes is not known; choose the tile yourself.")
     # a side below the smallest the network takes is refused by the network, in its own words

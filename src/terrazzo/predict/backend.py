@@ -1,12 +1,14 @@
 """What computes logits: the network in PyTorch, or later an exported file. One small interface for all.
 
-Always in float32 and in evaluation mode: a label never depends on what else was in a batch, nor on settings
-that training may have left behind.
+Whoever predicts (validation, `evaluate`, `predict`) runs the same fast network made of the same weights, so
+their labels agree to the last pixel. Always in float32 and in evaluation mode: a label never depends on what
+else was in a batch, nor on settings that training may have left behind.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,10 @@ from terrazzo.core.prediction import Prediction
 
 if TYPE_CHECKING:
     from terrazzo.models.base import SegmentationModel
+
+
+State = tuple[tuple[int, int], ...]
+"""Of every parameter and buffer, its place in memory and its version."""
 
 
 class Backend(Protocol):
@@ -48,14 +54,17 @@ class Backend(Protocol):
 
 
 class TorchBackend:
-    """A network of ours, as it is: in any mode and on any device; it is left as it was.
+    """A network of ours: in any mode and on any device; it is left as it was.
 
     Args:
-        model: the network.
+        model: the network. Weights that change later are noticed.
+        fold: run the fast network that is made of it (`predict.fast`), whose logits are the same to rounding;
+            False runs the modules of the network itself.
     """
 
-    def __init__(self, model: "SegmentationModel") -> None:
+    def __init__(self, model: "SegmentationModel", *, fold: bool = True) -> None:
         self.model = model
+        self.fold = fold
 
     @property
     def num_classes(self) -> int:
@@ -77,17 +86,47 @@ class TorchBackend:
         """Image pixels per logit."""
         return self.model.stride
 
+    @property
+    def network(self) -> "SegmentationModel":
+        """What runs: the fast network of the weights as they are now, or the network itself."""
+        return _fast(self.model) if self.fold else self.model
+
     def run(self, image_BCHW: Tensor) -> Prediction:
         """Compute the logits of a batch; see `Backend.run`."""
         device = next(self.model.parameters()).device
+        network = self.network
         with (
-            _evaluating(self.model),
+            _evaluating(network),
             _full_precision(device),
             torch.inference_mode(),
             torch.autocast(device.type, enabled=False),
         ):
-            prediction: Prediction = self.model(image_BCHW.to(device))
+            prediction: Prediction = network(image_BCHW.to(device))
         return prediction
+
+
+_FAST: "WeakKeyDictionary[SegmentationModel, tuple[State, SegmentationModel | None]]" = WeakKeyDictionary()
+"""What was made of a network, and the state it was made of; None where it is the network itself."""
+
+
+def _fast(model: "SegmentationModel") -> "SegmentationModel":
+    """Return the fast network of these weights; it is made once, and again when the weights have changed."""
+    from terrazzo.predict.fast import fast_network
+
+    state = _state(model)
+    made = _FAST.get(model)
+    if made is None or made[0] != state:
+        device = next(model.parameters()).device
+        with _full_precision(device), torch.autocast(device.type, enabled=False):
+            network = fast_network(model)
+        made = _FAST[model] = state, None if network is model else network
+    return made[1] or model
+
+
+def _state(model: nn.Module) -> State:
+    """Return what tells weights from the same weights after a step: where each lies, and its version."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return tuple((t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)
 
 
 @contextmanager

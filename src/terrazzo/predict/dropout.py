@@ -43,7 +43,7 @@ class ThinnedBackend(TorchBackend):
     """
 
     def __init__(self, model: "SegmentationModel", seed: int, number: int) -> None:
-        super().__init__(model)
+        super().__init__(model, fold=False)  # what is made of a network for speed has no random parts
         self._seed = int(generator(seed, Stream.DROPOUT, number).integers(1 << 63))
         if not dropouts(model):
             raise RequestError(

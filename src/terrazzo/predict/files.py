@@ -95,20 +95,20 @@ def predict_files(
         left = "overlay" if overlay else "confidence"
         raise RequestError(f"{what} are pictures of images; this model takes volumes. Leave {left} out.")
     images = find_images([inputs] if isinstance(inputs, str | PathLike) else inputs, out, volumes=volumes)
-    plan = _plan(images, out, overlay=overlay, probabilities=probabilities, confidence=bool(confidence))
-    _make_folder(out)
+    plan = plan_files(images, out, overlay=overlay, probabilities=probabilities, confidence=bool(confidence))
+    make_folder(out)
     written: list[PredictedFile] = []
     failures: list[str] = []
     for done, item in enumerate(plan, start=1):
         try:
-            _predict_one(predictor, item, confidence or "max")
+            predict_one(predictor, item, confidence or "max")
             written.append(item)
         except DataError as error:
             failures.append(str(error) if str(item.image) in str(error) else f"{item.image}: {error}")
         if progress:
             progress(done, len(images))
     if failures:
-        raise DataError(_report(failures, len(images), out))
+        raise DataError(report_failures(failures, len(images), out))
     return written
 
 
@@ -156,10 +156,19 @@ def _images_below(folder: Path, out: Path, suffixes: Sequence[str]) -> list[Path
     )
 
 
-def _plan(
-    images: Sequence[Path], out: Path, *, overlay: bool, probabilities: bool, confidence: bool
+def plan_files(
+    images: Sequence[Path],
+    out: Path,
+    *,
+    overlay: bool = False,
+    probabilities: bool = False,
+    confidence: bool = False,
 ) -> list[PredictedFile]:
-    """Decide every output before any work, and refuse what would overwrite a result or an input."""
+    """Decide every output before any work, and refuse what would overwrite a result or an input.
+
+    Raises:
+        RequestError: two results of one name, or a result that would overwrite an input.
+    """
     owners: dict[str, Path] = {}  # by lower-case name: some file systems do not tell them apart
     sources = {path.resolve() for path in images}
     plan = []
@@ -192,15 +201,25 @@ def _refuse_collision(owner: Path, image: Path, target: Path, sources: set[Path]
         )
 
 
-def _make_folder(out: Path) -> None:
+def make_folder(out: Path) -> None:
+    """Make the folder of the results.
+
+    Raises:
+        TerrazzoError: it cannot be made.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _cannot_write(out, error) from error
 
 
-def _predict_one(predictor: Predictor, item: PredictedFile, kind: Kind) -> None:
-    """Run the network once, then write every result that was asked for."""
+def predict_one(predictor: Predictor, item: PredictedFile, kind: Kind = "max") -> tuple[int, ...]:
+    """Run the network once, then write every result that was asked for; return the size (H, W).
+
+    Raises:
+        DataError: this image cannot be predicted.
+        TerrazzoError: a result cannot be written.
+    """
     from terrazzo.core.images import write_png
 
     pixels = read_pixels(item.image)
@@ -220,6 +239,7 @@ def _predict_one(predictor: Predictor, item: PredictedFile, kind: Kind) -> None:
         _write(item.mask, lambda path: write_label_volume(path, raw, space))
     else:
         _write(item.mask, lambda path: write_png(path, raw))
+    return raw.shape
 
 
 def _answer(predictor: Predictor, pixels: NDArray[Any]) -> Answer:
@@ -261,7 +281,8 @@ def _cannot_write(path: Path, error: BaseException) -> TerrazzoError:
     )
 
 
-def _report(failures: Sequence[str], count: int, out: Path) -> str:
+def report_failures(failures: Sequence[str], count: int, out: Path) -> str:
+    """Say how many of the images could not be predicted, and each reason on a line of its own."""
     done = count - len(failures)
     lines = "".join(f"\n  {failure}" for failure in failures)
     return (

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from terrazzo.core.errors import RequestError, TerrazzoError
 from terrazzo.core.labels import LabelMap
 from terrazzo.predict.predictor import Predictor
+from terrazzo.predict.raster_journal import begun
 from terrazzo.predict.raster_window import Source
 from terrazzo.predict.tiled import Tiled
 
@@ -34,7 +35,11 @@ class Job:
         self._results = [out, *([self.confidence] * confidence), *([self.polygons] if polygons else [])]
 
     def check(self, overwrite: bool) -> None:
-        """Refuse results that are there, and make their folder."""
+        """Refuse results that are there, and make their folder.
+
+        Where unfinished work lies beside them they are its own: it was stopped between one and the next.
+        """
+        overwrite = overwrite or begun(self.work) is not None
         for result in self._results:
             if result.exists() and self.path.exists() and result.samefile(self.path):
                 raise RequestError(f"{result} is the raster itself. Choose another name for the result.")

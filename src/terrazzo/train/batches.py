@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
+from terrazzo.core.memory import keep_freed_memory
 from terrazzo.core.randomness import Stream, generator
 from terrazzo.core.sample import Batch, Sample
-from terrazzo.train.memory import keep_freed_memory
 from terrazzo.train.plans import Plan, Uniform, Visits
 from terrazzo.transforms import Pipeline
 

@@ -47,6 +47,12 @@ def label(
     over_threads(_argmax_bands, batch * grid.bands, threads, *given)
 
 
+def label_last(logits_BNK: Floats, labels_BN: Any, threads: int) -> None:
+    """Write the winning class of every pixel, where a pixel's logits lie side by side, at full size."""
+    count = len(logits_BNK) * -(-logits_BNK.shape[1] // _FLAT)
+    over_threads(_argmax_last, count, threads, logits_BNK, labels_BN)
+
+
 @compiled
 def _argmax_bands(
     first: int,
@@ -110,6 +116,22 @@ def _argmax_flat(first: int, last: int, logits_BKN: Any, labels_BN: Any, chance_
             labels_BN[b, np.uint64(start + x)] = winner[x]
         if chance_BN.size:
             _chance_flat(logits_BKN, b, start, count, best, chance_BN)
+
+
+@compiled
+def _argmax_last(first: int, last: int, logits_BNK: Any, labels_BN: Any) -> None:
+    """Label the blocks first..last-1 of _FLAT pixels, where a pixel's logits lie side by side."""
+    pixels, num_classes = logits_BNK.shape[1], logits_BNK.shape[2]
+    blocks = -(-pixels // _FLAT)
+    for unit in range(first, last):
+        b, start = unit // blocks, (unit % blocks) * _FLAT
+        for x in range(start, min(start + _FLAT, pixels)):
+            best, winner = logits_BNK[b, np.uint64(x), 0], 0
+            for k in range(1, num_classes):
+                value = logits_BNK[b, np.uint64(x), k]
+                winner = k if value > best else winner
+                best = value if value > best else best
+            labels_BN[b, np.uint64(x)] = winner
 
 
 @inlined

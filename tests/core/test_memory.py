@@ -6,14 +6,14 @@ import sys
 
 import pytest
 
-from terrazzo.train import memory
+from terrazzo.core import memory
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
 def test_keep_freed_memory__the_same_block_comes_back_without_new_pages() -> None:
     code = (
         "import resource, numpy as np\n"
-        "from terrazzo.train.memory import keep_freed_memory\n"
+        "from terrazzo.core.memory import keep_freed_memory\n"
         "assert keep_freed_memory()\n"
         "np.ones(3_000_000, np.uint8)\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
