@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from terrazzo.metrics.paired import Paired
 from terrazzo.metrics.scores import plain
+from terrazzo.metrics.units import Units
 
 SEEN: Final = "These are images that models are trained on: what helps there may not help elsewhere."
 
@@ -26,8 +26,16 @@ class Tuning:
     fold_choices: tuple[str, ...]
     """The best candidate on all images but those of each fold."""
 
-    gain: Paired
+    difference: float
     """Of the held-out images' mIoU: what was chosen without them, over none."""
+
+    low: float
+    """Lower end of its 95 % interval; NaN where there is none."""
+
+    high: float
+
+    units: Units
+    """What was resampled for it."""
 
     folds: str
     """What the folds keep whole, in words."""
@@ -45,7 +53,7 @@ class Tuning:
     @property
     def real(self) -> bool:
         """Whether the gain's interval lies above 0."""
-        return self.best != "none" and float(self.gain.low) > 0
+        return self.best != "none" and self.low > 0
 
     @property
     def chosen(self) -> str:
@@ -55,9 +63,7 @@ class Tuning:
     @property
     def words(self) -> str:
         """The verdict in a sentence."""
-        difference, low, high = (
-            100 * float(v) for v in (self.gain.difference, self.gain.low, self.gain.high)
-        )
+        difference, low, high = (100 * value for value in (self.difference, self.low, self.high))
         ends = "no interval exists" if math.isnan(low) else f"95 % interval {low:+.2f} to {high:+.2f}"
         if self.real:
             return (
@@ -82,7 +88,7 @@ class Tuning:
         said = [
             f"{differ}." if len(picks) > 1 else "",
             SEEN if self.split in {"train", "all"} else "",
-            self.gain.units.note,
+            self.units.note,
         ]
         return tuple(note for note in said if note)
 
@@ -95,19 +101,18 @@ class Tuning:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, fractions in 0..1; undefined numbers are None."""
-        units = self.gain.units
         return {
             "chosen": self.chosen,
             "best": self.best,
             "real": self.real,
             "words": self.words,
-            "gain": plain(float(self.gain.difference)),
-            "interval": [plain(float(self.gain.low)), plain(float(self.gain.high))],
-            "unit": units.kind,
-            "units": round(units.independent, 2),
+            "gain": plain(self.difference),
+            "interval": [plain(self.low), plain(self.high)],
+            "unit": self.units.kind,
+            "units": round(self.units.independent, 2),
             "folds": {"by": self.folds, "chose": list(self.fold_choices)},
             "candidates": self.rows(),
             "notes": list(self.notes),
-            "images": len(units.order),
+            "images": len(self.units.order),
             "data_fingerprint": self.fingerprint,
         }

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from terrazzo.checkpoint import save_model
 from terrazzo.core.errors import DataError, RequestError
 from terrazzo.core.images import read_image, write_png
 from terrazzo.core.prediction import to_probabilities
 from terrazzo.evaluate import evaluate
 from terrazzo.kernels.clusters import drop_clusters
-from terrazzo.predict import PredictSettings, parse_postprocess, predict_files, to_ids
+from terrazzo.models import build_model
+from terrazzo.predict import PredictSettings, build_predictor, parse_postprocess, predict_files, to_ids
 from terrazzo.predict.postprocess import Postprocess
 from terrazzo.predict.postprocess.guided import guide, guided_filter
 from terrazzo.predict.postprocess.threshold import threshold
@@ -56,7 +58,14 @@ def test_predictor__the_method_says_it() -> None:
     other = plain.with_postprocess("drop-clusters=70px")
     assert other.method == replace(plain.method, postprocess="drop-clusters=70")
     assert other.with_postprocess("none").method == plain.method
-    assert PredictSettings(("m",)).postprocess == "none"
+
+
+def test_build_predictor__with_post_processing(tmp_path: Path) -> None:
+    model = build_model("unet", num_classes=3, num_blocks=1)
+    folder = str(save_model(tmp_path / "best", model, labels=LABELS))
+    settings = PredictSettings((folder, folder), device="cpu", postprocess="largest=Car")
+    assert build_predictor(settings).method.postprocess == "largest=car"
+    assert build_predictor(replace(settings, postprocess="none")).postprocess is None
 
 
 def test_predict_files__masks_are_post_processed(tmp_path: Path) -> None:

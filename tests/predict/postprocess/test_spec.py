@@ -25,7 +25,7 @@ TWO = LabelMap.of({"other": (1, 1, 1), "road": (2, 2, 2)})
         ("drop-clusters=0", "drop-clusters=0"),
         ("largest", "largest=Sky,Road,Car,Person"),
         ("open=1;close=3,Sky:0", "open=1;close=3,Sky:0"),
-        ("guided=8", "guided=radius:8,eps:0.001"),
+        ("guided=8", "guided=radius:8,eps:0.0001"),
         ("guided=eps:0.01,radius:4", "guided=radius:4,eps:0.01"),
         ("threshold=person:.3,Car:0.60", "threshold=Car:0.6,Person:0.3"),
     ],

@@ -20,8 +20,8 @@ from terrazzo.predict.postprocess.step import State
 
 Map = NDArray[np.float32]
 
-EPS = 1e-3
-"""Variance below which a window counts as flat, where the image is 0..1: contrasts of 3 %."""
+EPS = 1e-4
+"""Variance below which a window counts as flat, where the image is 0..1: contrasts of 1 %."""
 
 SMALLEST_EPS = 1e-6
 """What float32 can still tell from the rounding of a variance."""
