@@ -17,11 +17,15 @@ from terrazzo.predict.video.motion import MotionMeter
 from tests.predict.video.made import square, wall
 
 
+def _texture(rng: np.random.Generator, size: tuple[int, int], blur: float) -> NDArray[np.uint8]:
+    """Return blurred noise over the full range: it has no period that could be mistaken for a shift."""
+    noise = cv2.GaussianBlur(rng.random((*size, 3)), (0, 0), blur)
+    return np.asarray(255 * (noise - noise.min()) / np.ptp(noise), dtype=np.uint8)
+
+
 def test_motion__of_a_shifted_picture_is_the_shift_at_any_size() -> None:
     for height, width in ((120, 160), (600, 1200)):
-        noise = np.random.default_rng(1).integers(0, 256, (height, width + 24, 3), dtype=np.uint8)
-        large = cv2.GaussianBlur(noise, (0, 0), 6)  # no period that could be mistaken for the shift
-        large = cv2.normalize(large, large.copy(), 0, 255, cv2.NORM_MINMAX)
+        large = _texture(np.random.default_rng(1), (height, width + 24), 6)
         motion = measure_motion(large[:, 12:-12], large[:, 6:-18])  # everything moves 6 pixels to the right
         scale = motion.flow_nm2.shape[1] / width
         middle = motion.flow_nm2[10:-10, int(20 * scale) : -10]
@@ -43,10 +47,7 @@ def test_motion__still_is_all_but_what_moves() -> None:
 
 def test_motion__of_a_small_thing_by_one_pixel_is_no_stillness() -> None:
     rng = np.random.default_rng(2)
-    ground, thing = (
-        cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), noise.copy(), 0, 255, cv2.NORM_MINMAX)
-        for noise in (rng.integers(0, 256, (*side, 3), dtype=np.uint8) for side in ((96, 128), (24, 24)))
-    )
+    ground, thing = _texture(rng, (96, 128), 2), _texture(rng, (24, 24), 2)
     before, after = ground.copy(), ground.copy()
     before[40:64, 50:74], after[40:64, 51:75] = thing, thing
     motion = measure_motion(before, after)

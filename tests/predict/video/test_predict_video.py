@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from terrazzo.core.errors import DataError, MissingExtraError, RequestError, TerrazzoError
 from terrazzo.core.images import read_mask, write_png
 from terrazzo.predict import Predictor
-from terrazzo.predict.video import VideoStopped, is_video, predict_video
+from terrazzo.predict.video import VideoStopped, is_video, predict_video, writing
 from terrazzo.predict.video.kinds import Kind
 from tests.predict.small import LABELS, predictor, small
 from tests.predict.video.made import make_video, read_video, square, turn
@@ -291,6 +291,22 @@ def test_full_disk__is_one_sentence(model: Predictor, video: Path, tmp_path: Pat
     (tmp_path / "out.part.mp4").symlink_to("/dev/full")
     with pytest.raises(TerrazzoError, match=r"out\.mp4 cannot be written: No space left"):
         predict_video(model, video, tmp_path / "out.mp4")
+
+
+def test_without_h264__mpeg_4_is_written_and_said(
+    model: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "ENCODERS", {"libnothing": {}, "mpeg4": {}})
+    source = make_video(
+        tmp_path / "a.mp4", [square(i) for i in range(3)], time_base=Fraction(1, 90000), times=[0, 3000, 9000]
+    )
+    result = predict_video(model, source, tmp_path / "out.mp4")
+    assert result.encoder == "mpeg4"
+    assert any("not shown by browsers" in note for note in result.notes)
+    assert read_video(result.out)[1] == [0, Fraction(1, 30), Fraction(1, 10)]
+    monkeypatch.setattr(writing, "ENCODERS", {"libnothing": {}})
+    with pytest.raises(TerrazzoError, match="encodes no video"):
+        predict_video(model, source, tmp_path / "more.mp4")
 
 
 def test_missing_av__says_what_to_install(

@@ -4,7 +4,8 @@ from terrazzo.predict.video.flicker import Flicker
 from terrazzo.predict.video.frames import Selection
 from terrazzo.predict.video.kinds import VIDEO_SUFFIXES, is_video
 from terrazzo.predict.video.motion import Motion, measure_motion
-from terrazzo.predict.video.run import VideoResult, VideoStopped, predict_video
+from terrazzo.predict.video.result import VideoResult, VideoStopped
+from terrazzo.predict.video.run import predict_video
 from terrazzo.predict.video.smoothing import Smoother
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
@@ -15,10 +15,11 @@ from terrazzo.core.errors import DataError, RequestError, unknown_name
 from terrazzo.predict.predictor import Predictor
 from terrazzo.predict.segment import to_ids
 from terrazzo.predict.video.container import VideoFile
-from terrazzo.predict.video.flicker import Flicker, FlickerCounter
+from terrazzo.predict.video.flicker import FlickerCounter
 from terrazzo.predict.video.frames import Frame, Selection, Source
 from terrazzo.predict.video.kinds import KINDS, Kind
 from terrazzo.predict.video.motion import Motion, MotionMeter
+from terrazzo.predict.video.result import VideoResult, VideoStopped
 from terrazzo.predict.video.sequence import FrameFolder
 from terrazzo.predict.video.smoothing import Smoother
 from terrazzo.predict.video.stages import Behind, ahead
@@ -30,57 +31,6 @@ Progress = Callable[[int, int | None], None]
 
 SUFFIXES: Final = (".mp4", ".mov", ".mkv")
 """What a video may be written as."""
-
-
-@dataclass(frozen=True)
-class VideoResult:
-    """What was made of one video."""
-
-    source: Path
-    out: Path
-    """The video; of kind png the folder of its frames."""
-
-    kind: str
-    frames: int
-    """Frames written."""
-
-    frames_stated: int | None
-    """Frames in the source, as its header says."""
-
-    rate: float
-    """Frames per second of the source, on average."""
-
-    size: tuple[int, int]
-    """(H, W) of the frames, upright, pixels."""
-
-    encoder: str
-    """FFmpeg's name for it, or png."""
-
-    smoothing: float | None
-    """Share of the new frame, 0..1; None without smoothing."""
-
-    flicker: Flicker | None
-    """None where it was not asked for."""
-
-    notes: tuple[str, ...]
-    """What a person should know, one sentence each."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        return {key: str(value) if isinstance(value, Path) else value for key, value in asdict(self).items()}
-
-
-class VideoStopped(KeyboardInterrupt):
-    """Somebody pressed Ctrl-C: what was done is finished and plays.
-
-    Attributes:
-        result: what was made; None where no frame was done yet.
-    """
-
-    def __init__(self, result: VideoResult | None) -> None:
-        kept = f"; {result.frames} frames are in {result.out}" if result else " before the first frame"
-        super().__init__(f"Stopped{kept}.")
-        self.result = result
 
 
 def predict_video(
