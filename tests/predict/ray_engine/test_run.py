@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from terrazzo.core.errors import CheckpointError, DataError, RequestError
-from terrazzo.predict import PredictSettings, build_predictor, predict_files
+from terrazzo.predict import PredictedFile, PredictSettings, build_predictor, predict_files
 from terrazzo.predict.ray_engine import predict_with_ray
 from terrazzo.predict.ray_engine.manifest import read_manifest
+from terrazzo.predict.ray_engine.run import _sweep
 from terrazzo.predict.ray_engine.worker import PredictActor
 from tests.predict.ray_engine.made import RAY_WARNINGS, make_model, make_photos, two_workers
 
@@ -134,3 +135,15 @@ def test_predict_with_ray__refuses_before_ray_is_started(settings: PredictSettin
         predict_with_ray(settings, photos, photos)
     with pytest.raises(RequestError, match="0 workers were asked for; expected 1 or more"):
         predict_with_ray(settings, photos, tmp_path / "out", workers=0)
+
+
+def test_sweep__removes_what_killed_workers_left_of_this_run_alone(tmp_path: Path) -> None:
+    plan = [
+        PredictedFile(Path("a.b.png"), tmp_path / "a.b.png"),
+        PredictedFile(Path("v"), tmp_path / "v.nii.gz"),
+    ]
+    left = (".a.b.new-1f.png", ".v.new-2e.nii.gz")
+    for name in (*left, ".other.new-3d.png", "a.b.png"):
+        (tmp_path / name).touch()
+    _sweep(tmp_path, plan)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".other.new-3d.png", "a.b.png"]
