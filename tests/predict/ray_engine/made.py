@@ -17,8 +17,8 @@ from terrazzo.predict.ray_engine.session import crew
 LABELS = LabelMap.of({"sky": (200, 30, 30), "road": (30, 200, 30), "car": (30, 30, 200)})
 
 RAY_WARNINGS = [
-    # Ray's own settings object sets what Ray itself calls deprecated.
-    pytest.mark.filterwarnings("ignore:`use_push_based_shuffle`:DeprecationWarning"),
+    # Ray's own code uses what Ray itself calls deprecated.
+    pytest.mark.filterwarnings(r"ignore::DeprecationWarning:ray\..*"),
     # Ray leaves the processes and log files of a cluster that was shut down to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from terrazzo.core.errors import CheckpointError, DataError, RequestError
-from terrazzo.predict import PredictSettings, build_predictor, predict_files
+from terrazzo.predict import PredictedFile, PredictSettings, build_predictor, predict_files
 from terrazzo.predict.ray_engine import predict_with_ray
 from terrazzo.predict.ray_engine.manifest import read_manifest
+from terrazzo.predict.ray_engine.run import _sweep
 from terrazzo.predict.ray_engine.worker import PredictActor
 from tests.predict.ray_engine.made import RAY_WARNINGS, make_model, make_photos, two_workers
 
@@ -39,15 +40,21 @@ def ray_of_two() -> Iterator[None]:
         yield
 
 
+<<<<<<< HEAD
 def same_bytes(photos: Path, out: Path, settings: PredictSettings, local: Path, **wanted: Any) -> None:
+=======
+def same_bytes(
+    photos: Path, out: Path, settings: PredictSettings, local: Path, *, overlay: bool = False
+) -> None:
+>>>>>>> i6-ray
     """All results are there exactly once, nothing else is, and all are those of one process."""
-    predict_files(build_predictor(settings), photos, local, **wanted)
+    predict_files(build_predictor(settings), photos, local, overlay=overlay)
     mine = {path.name: path.read_bytes() for path in out.iterdir() if path.name != "manifest.jsonl"}
     assert mine == {path.name: path.read_bytes() for path in local.iterdir()}
 
 
 @pytest.mark.usefixtures("ray_of_two")
-def test_predict_with_ray__writes_what_predict_files_writes_and_skips_it_the_next_time(
+def test_predict_with_ray__writes_what_predict_files_writes_and_a_manifest(
     settings: PredictSettings, tmp_path: Path
 ) -> None:
     photos, out = make_photos(tmp_path / "photos", 5), tmp_path / "out"
@@ -62,6 +69,15 @@ def test_predict_with_ray__writes_what_predict_files_writes_and_skips_it_the_nex
     assert [Path(row["image"]).name for row in rows] == [f"{n:02}.png" for n in range(5)]
     assert [row["size"] for row in rows] == [[40 + n, 50] for n in range(5)]
     assert result.skipped == 0
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("ray_of_two")
+def test_predict_with_ray__run_again_does_only_what_is_not_finished(
+    settings: PredictSettings, tmp_path: Path
+) -> None:
+    photos, out = make_photos(tmp_path / "photos", 5), tmp_path / "out"
+    predict_with_ray(settings, photos, out, overlay=True)
     written = (out / "00.png").stat().st_mtime_ns
     (out / "01.png").write_bytes(b"damaged")
     (out / "02_overlay.png").unlink()
@@ -76,11 +92,11 @@ def test_predict_with_ray__writes_what_predict_files_writes_and_skips_it_the_nex
 def test_predict_with_ray__a_worker_killed_in_the_middle_loses_and_doubles_nothing(
     settings: PredictSettings, tmp_path: Path
 ) -> None:
-    photos, out = make_photos(tmp_path / "photos", 24, (500, 700)), tmp_path / "out"
+    photos, out = make_photos(tmp_path / "photos", 16, (240, 320)), tmp_path / "out"
     killed: list[str] = []
 
     def strike(done: int, count: int) -> None:
-        if done == 3:
+        if done == 2:
             *_, row = read_manifest(out / "manifest.jsonl").values()
             killed.append(row["worker"])
             os.kill(int(row["worker"].rpartition("/")[2]), signal.SIGKILL)
@@ -88,10 +104,10 @@ def test_predict_with_ray__a_worker_killed_in_the_middle_loses_and_doubles_nothi
     result = predict_with_ray(settings, photos, out, progress=strike)
     same_bytes(photos, out, settings, tmp_path / "local")
     workers = [row["worker"] for row in result.rows]
-    assert 0 < workers.count(killed[0]) < 20, "it was killed in the middle"
-    assert len({row["mask"] for row in result.rows}) == len(result.rows) == 24
+    assert 0 < workers.count(killed[0]) < 14, "it was killed in the middle"
+    assert len({row["mask"] for row in result.rows}) == len(result.rows) == 16
     assert not [row for row in result.rows if row["error"]]
-    assert len(result.manifest.read_text().splitlines()) == 24
+    assert len(result.manifest.read_text().splitlines()) == 16
 
 
 @pytest.mark.slow
@@ -123,3 +139,15 @@ def test_predict_with_ray__refuses_before_ray_is_started(settings: PredictSettin
         predict_with_ray(settings, photos, photos)
     with pytest.raises(RequestError, match="0 workers were asked for; expected 1 or more"):
         predict_with_ray(settings, photos, tmp_path / "out", workers=0)
+
+
+def test_sweep__removes_what_killed_workers_left_of_this_run_alone(tmp_path: Path) -> None:
+    plan = [
+        PredictedFile(Path("a.b.png"), tmp_path / "a.b.png"),
+        PredictedFile(Path("v"), tmp_path / "v.nii.gz"),
+    ]
+    left = (".a.b.new-1f.png", ".v.new-2e.nii.gz")
+    for name in (*left, ".other.new-3d.png", "a.b.png"):
+        (tmp_path / name).touch()
+    _sweep(tmp_path, plan)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".other.new-3d.png", "a.b.png"]

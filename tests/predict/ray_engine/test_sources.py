@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from terrazzo.core.errors import DataError
-from terrazzo.predict.ray_engine.sources import find_sources, is_url, local_file, version_of
+from terrazzo.predict.ray_engine.sources import (
+    _url_of,
+    find_sources,
+    is_url,
+    local_file,
+    plain_path,
+    version_of,
+)
 from tests.predict.ray_engine.made import make_photos
 
 
@@ -58,3 +65,11 @@ def test_local_file__copies_a_url_and_names_it_in_errors(tmp_path: Path) -> None
         raise DataError(f"{copy} is bad")
     assert version_of(photo.as_uri()) == version_of(str(photo))
     assert not is_url(str(photo))
+
+
+def test_url_of__keeps_hosts_keys_and_options() -> None:
+    assert _url_of("bucket/a b.png", "s3://bucket/") == "s3://bucket/a%20b.png"
+    assert _url_of("bucket/d/a.png", "s3://id:key@bucket/d?region=x") == "s3://id:key@bucket/d/a.png?region=x"
+    assert _url_of("/d/a.png", "hdfs://head:8020/d") == "hdfs://head:8020/d/a.png"
+    assert _url_of("/d/a.png", "file:///d/") == "file:///d/a.png"
+    assert plain_path("s3://bucket/a%20b.png?region=x").name == "a b.png"

@@ -9,7 +9,7 @@ import json
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from terrazzo.core.errors import TerrazzoError
 
@@ -35,20 +35,12 @@ class Manifest:
 
     Args:
         path: the file; lines that are there stay until `finish`.
-
-    Raises:
-        TerrazzoError: it cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.before = read_manifest(path)
-        try:
-            self._file = path.open("a", encoding="utf-8")
-            if self._file.tell():
-                self._file.write("\n")  # the last line may have been cut off
-        except OSError as error:
-            raise _cannot_write(path, error) from error
+        self._file: TextIO | None = None
 
     def known(self, image: str, request: str) -> dict[str, Any] | None:
         """Return the row that an earlier run of the same request wrote of an image, if it succeeded."""
@@ -56,8 +48,15 @@ class Manifest:
         return row if row and row.get("request") == request and not row.get("error") else None
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Append one row."""
+        """Append one row.
+
+        Raises:
+            TerrazzoError: it cannot be written.
+        """
         try:
+            if self._file is None:
+                self._file = self.path.open("a", encoding="utf-8")
+                self._file.write("\n" if self._file.tell() else "")  # the last line may have been cut off
             self._file.write(json.dumps(row) + "\n")
             self._file.flush()
         except OSError as error:
@@ -80,7 +79,8 @@ class Manifest:
 
     def close(self) -> None:
         """Leave the file as it is."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
 
 def _cannot_write(path: Path, error: OSError) -> TerrazzoError:

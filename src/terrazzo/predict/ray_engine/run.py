@@ -13,6 +13,7 @@ from pathlib import Path
 from terrazzo import __version__
 from terrazzo.checkpoint.manifest import MANIFEST, file_facts
 from terrazzo.core.errors import DataError, RequestError
+from terrazzo.core.volume_files import is_volume, volume_stem
 from terrazzo.predict.files import (
     AnyPath,
     PredictedFile,
@@ -24,7 +25,7 @@ from terrazzo.predict.files import (
 from terrazzo.predict.predictor import Predictor
 from terrazzo.predict.ray_engine.manifest import NAME, Manifest
 from terrazzo.predict.ray_engine.session import Row, crew, map_rows
-from terrazzo.predict.ray_engine.sources import find_sources, is_url
+from terrazzo.predict.ray_engine.sources import find_sources, is_url, plain_path
 from terrazzo.predict.ray_engine.worker import RESULTS, PredictActor
 from terrazzo.predict.settings import PredictSettings, build_predictor
 
@@ -96,7 +97,7 @@ def predict_with_ray(
         raise RequestError("Overlays are pictures of images; this model takes volumes. Leave overlay out.")
     given = [inputs] if isinstance(inputs, str | PathLike) else inputs
     images = find_sources(given, folder, volumes=volumes)
-    plan = plan_files(list(map(Path, images)), folder, overlay=overlay, probabilities=probabilities)
+    plan = plan_files(list(map(plain_path, images)), folder, overlay=overlay, probabilities=probabilities)
     make_folder(folder)
     manifest, request = Manifest(folder / NAME), _request(settings)
     tasks = [
@@ -181,7 +182,8 @@ def _shared(folder: Path) -> Iterator[Path]:
 
 def _sweep(folder: Path, plan: Sequence[PredictedFile]) -> None:
     """Remove the unfinished files of workers that were killed while they wrote."""
-    names = {path.name.partition(".")[0] for item in plan for path in item.results}
+    results = [path for item in plan for path in item.results]
+    names = {volume_stem(path) if is_volume(path) else path.stem for path in results}
     for path in folder.glob(".*.new-*"):
         if path.name[1:].partition(".new-")[0] in names:
             path.unlink(missing_ok=True)

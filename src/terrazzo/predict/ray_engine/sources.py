@@ -3,12 +3,14 @@
 import os
 import re
 import shutil
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from posixpath import basename, dirname
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import quote, unquote
 
 from terrazzo.core.errors import DataError, MissingExtraError
 from terrazzo.core.images import IMAGE_SUFFIXES
@@ -40,7 +42,7 @@ def find_sources(inputs: Iterable[AnyPath], out: Path, *, volumes: bool) -> list
     found: dict[str, None] = {}
     for given in inputs:
         name = os.fspath(given)
-        if name.lower().endswith(TABLE_SUFFIXES):
+        if str(plain_path(name)).lower().endswith(TABLE_SUFFIXES):
             images = _named_in(name)
         elif is_url(given):
             images = _below_url(name, VOLUME_SUFFIXES if volumes else IMAGE_SUFFIXES)
@@ -70,7 +72,6 @@ def _below_url(url: str, suffixes: tuple[str, ...]) -> list[str]:
         if files.get_file_info(place).type == fs.FileType.File:
             return [url]
         entries = files.get_file_info(fs.FileSelector(place, recursive=True))
-    start = url.removesuffix("/").removesuffix(place.strip("/"))
     names = sorted(
         entry.path
         for entry in entries
@@ -80,7 +81,21 @@ def _below_url(url: str, suffixes: tuple[str, ...]) -> list[str]:
     )
     if not names:
         raise DataError(f"No images at {url}: looked for files that end in {', '.join(sorted(suffixes))}.")
-    return [start + name.strip("/") for name in names]
+    return [_url_of(name, url) for name in names]
+
+
+def _url_of(place: str, folder_url: str) -> str:
+    """Return the URL of a path that was found below a folder's URL, with its options (`?region=...`)."""
+    scheme, _, rest = folder_url.partition("://")
+    host = rest.partition("/")[0].partition("?")[0]
+    if not place.startswith("/"):  # buckets are a part of the path; the key that opens them is not
+        host = "".join(host.rpartition("@")[:2])
+    return f"{scheme}://{host}{quote(place)}{''.join(folder_url.partition('?')[1:])}"
+
+
+def plain_path(image: str) -> Path:
+    """Return what the results of an image are named after."""
+    return Path(unquote(image.partition("?")[0])) if is_url(image) else Path(image)
 
 
 @contextmanager
@@ -119,7 +134,7 @@ def version_of(image: str) -> str:
         seen = Path(image).stat()
     except OSError as error:
         raise DataError(
-            f"{image}: a worker on {os.uname().nodename} cannot see it ({error.strerror}). Images must lie "
+            f"{image}: a worker on {socket.gethostname()} cannot see it ({error.strerror}). Images must lie "
             "where every worker finds them under the same path: in a shared folder, or in an object store."
         ) from error
     return f"{seen.st_size}-{seen.st_mtime_ns}"

@@ -132,8 +132,10 @@ class PredictActor(Worker):
             )
         with note.open("ab") as file:
             file.write(b".")
-        yield
-        note.unlink()
+        try:
+            yield
+        finally:
+            note.unlink(missing_ok=True)
 
     def _predict(self, predictor: Predictor, task: Row) -> tuple[list[int], str]:
         places = {key: Path(task[key]) for key in RESULTS if task[key]}
