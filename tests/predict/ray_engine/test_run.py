@@ -40,13 +40,9 @@ def ray_of_two() -> Iterator[None]:
         yield
 
 
-<<<<<<< HEAD
-def same_bytes(photos: Path, out: Path, settings: PredictSettings, local: Path, **wanted: Any) -> None:
-=======
 def same_bytes(
     photos: Path, out: Path, settings: PredictSettings, local: Path, *, overlay: bool = False
 ) -> None:
->>>>>>> i6-ray
     """All results are there exactly once, nothing else is, and all are those of one process."""
     predict_files(build_predictor(settings), photos, local, overlay=overlay)
     mine = {path.name: path.read_bytes() for path in out.iterdir() if path.name != "manifest.jsonl"}
