@@ -155,4 +155,4 @@ def test_meters__keep_a_small_row_per_image_at_most(name: str) -> None:
     for seed in range(24):
         meter.add(replace(judged(name, seed, 0), id=f"um_{seed:06}"))
         sizes.append(len(pickle.dumps(meter)))
-    assert sizes[-1] - sizes[3] <= 20 * 400  # an image has 480 pixels here, its logits many more bytes
+    assert sizes[-1] - sizes[3] <= 20 * 500  # an image has 480 pixels here, and its logits take 7,680 bytes
