@@ -1,4 +1,4 @@
-"""Random weights and images do not depend on which tests ran before; failed asserts of the contract explain."""
+"""Randomness does not depend on which tests ran before; failed asserts of the contract explain themselves."""
 
 import pytest
 import torch
