@@ -32,6 +32,15 @@ def test_live_bytes__counts_what_is_alive_at_once() -> None:
     assert counter.now == 0
 
 
+def test_live_bytes__views_of_what_was_there_are_nothing_new() -> None:
+    weight = torch.empty((1024, 1024), device="meta")
+    with LiveBytes(there=[weight]) as counter:
+        turned = weight.t()
+        made = turned @ torch.empty((1024, 1), device="meta")
+        del made
+    assert counter.peak == 2 * 4096
+
+
 def test_needed__of_a_network_worked_out_by_hand() -> None:
     """The widest moment is the second convolution: (8, h, w) in, through ReLU, and out."""
     need = needed(small(), (400, 800), in_channels=3)

@@ -10,8 +10,8 @@ Its interval is the paired one of `metrics.paired`, wider by sqrt(1 + F / (F - 1
 What is chosen without one fold was chosen with the others, so the folds' gains go together, and no variance
 that is read from one division shows that (Bengio and Grandvalet 2004). The factor is that of Nadeau and
 Bengio 2003 (section 3, where F times as much is tested on as 1 / (F - 1) of what was chosen on). By
-simulation without any true gain the plain interval lies above 0 in 4 to 13 % of all cases, this one in at
-most 3 % (`docs/postprocess.md`).
+simulation without any true gain the plain interval lies above 0 in up to 12 % of all cases, this one in 0 to
+4 % (`docs/postprocess.md`).
 
 Shapes: N images, K classes, X candidates, of which the first is none.
 """

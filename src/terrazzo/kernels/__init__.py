@@ -7,7 +7,9 @@ Import from the modules, so that each costs only what it needs:
     terrazzo.kernels.region          upsample_region_sums     needs torch
     terrazzo.kernels.confusion       count_confusion          numpy only
 
-The same names can be taken from this package; torch is then imported on first use.
+The same names can be taken from this package; torch is then imported on first use. On labels alone works
+
+    terrazzo.kernels.clusters        drop_clusters, keep_largest   numpy and scipy only
 """
 
 from typing import TYPE_CHECKING, Any

@@ -6,6 +6,7 @@ what the machine, its control group (a container's limit) and, on a GPU, the dev
 """
 
 import weakref
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def needed(model: nn.Module, size: tuple[int, int], *, in_channels: int, itemsiz
     ghosts = {name: tensor.detach().to("meta") for name, tensor in parts.items()}
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
-    counter = LiveBytes()
+    counter = LiveBytes(there=ghosts.values())
     try:
         with torch.no_grad(), _FlashAttention(), counter:
             image_BCHW = torch.empty((1, in_channels, *size), dtype=dtype, device="meta")
@@ -72,13 +73,20 @@ def needed(model: nn.Module, size: tuple[int, int], *, in_channels: int, itemsiz
 
 
 class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of tensors that are alive, operation by operation; `peak` is the most there were."""
+    """Counts the bytes of tensors that are alive, operation by operation; `peak` is the most there were.
 
-    def __init__(self) -> None:
+    Args:
+        there: tensors that were there before: they and views of them are not counted.
+    """
+
+    def __init__(self, there: Iterable[Tensor] = ()) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.now = 0
         self.peak = 0
         self._known: dict[int, Any] = {}
+        for tensor in there:
+            storage = tensor.untyped_storage()
+            self._known[storage._cdata] = storage
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Run one operation, and count what is new in its result."""

@@ -2,7 +2,7 @@
 
 Reading order: `jit` (how a loop is compiled and spread over threads), `exponent` (exp and log that
 vectorise), `grid` (which output rows and columns lie between which logits), `widen` (a tile of columns), then
-one file per kernel.
+one file per kernel (`runs` before `clusters`).
 """
 
 import logging

@@ -1,142 +1,23 @@
-"""Clusters of a label map: found run by run, then dissolved, the smallest first; see `kernels.clusters`.
+"""Clusters of a label map dissolved into what surrounds them, the smallest first; see `kernels.clusters`.
 
-A run is a stretch of one class along a row. Only the borders of what may be dissolved are looked at, so a map
-with few specks costs little more than finding its runs.
+Only the borders of what may be dissolved are looked at, so a map with few specks costs little more than
+finding its runs.
 
 Shapes: L lines of W pixels (L = D x H: the slices of a volume one after the other), R runs, C clusters,
 K classes.
 """
 
 from heapq import heapify, heappop, heappush
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terrazzo.kernels.cpu.jit import compiled, inlined
+from terrazzo.kernels.cpu.runs import Int32s, Int64s, end_of, find_runs, join_runs, neighbour, paint, root_of
 
-Int32s = NDArray[np.int32]
-Int64s = NDArray[np.int64]
+__all__ = ["dissolve", "find_borders", "find_runs", "join_runs", "paint"]
 
 _LOW = (1 << 32) - 1
-
-
-@compiled
-def find_runs(ids_LW: NDArray[Any]) -> tuple[Int32s, Int32s, Int64s]:
-    """Return each run's first column (R,) and class (R,), and each line's first run (L + 1,)."""
-    lines, width = ids_LW.shape
-    count = lines
-    for line in range(lines):
-        for x in range(1, width):
-            count += ids_LW[line, x] != ids_LW[line, x - 1]
-    start_R, class_R = np.empty(count, np.int32), np.empty(count, np.int32)
-    first_L = np.empty(lines + 1, np.int64)
-    run = 0
-    for line in range(lines):
-        first_L[line] = run
-        for x in range(width):
-            if x == 0 or ids_LW[line, x] != ids_LW[line, x - 1]:
-                start_R[run], class_R[run] = x, ids_LW[line, x]
-                run += 1
-    first_L[lines] = run
-    return start_R, class_R, first_L
-
-
-@compiled
-def join_runs(
-    start_R: Int32s, class_R: Int32s, first_L: Int64s, height: int, width: int
-) -> tuple[Int32s, Int64s, Int32s]:
-    """Join runs of one class that touch, corners included.
-
-    Returns:
-        The cluster of each run (R,), counted in reading order; each cluster's area (C,) and class (C,).
-    """
-    parent_R = np.arange(len(start_R)).astype(np.int32)
-    for line in range(len(first_L) - 1):
-        for back in range(4):  # of the nine lines about this one, those before it
-            other, _ = _neighbour(line, back, height, len(first_L) - 1)
-            if other >= 0:
-                _join_lines(line, other, start_R, class_R, first_L, width, parent_R)
-    return _number(parent_R, start_R, class_R, first_L, width)
-
-
-@inlined
-def _neighbour(line: int, which: int, height: int, lines: int) -> tuple[int, bool]:
-    """Return a line beside this one, or -1 where there is none, and whether the two share faces of pixels.
-
-    `which` 0..3 are those before it, 4..7 those after.
-    """
-    place = which % 4
-    dz, dy = (0, -1) if place == 0 else (-1, place - 2)
-    if which >= 4:
-        dz, dy = -dz, -dy
-    z, y = line // height + dz, line % height + dy
-    if z < 0 or z >= lines // height or y < 0 or y >= height:
-        return -1, False
-    return z * height + y, dz == 0 or dy == 0
-
-
-@inlined
-def _end(run: int, line: int, start_R: Int32s, first_L: Int64s, width: int) -> int:
-    return start_R[run + 1] if run + 1 < first_L[line + 1] else width
-
-
-@inlined
-def _join_lines(
-    line: int, other: int, start_R: Int32s, class_R: Int32s, first_L: Int64s, width: int, parent_R: Int32s
-) -> None:
-    """Join the runs of two neighbouring lines: both are walked along once."""
-    a, b = first_L[line], first_L[other]
-    while a < first_L[line + 1] and b < first_L[other + 1]:
-        end_a = _end(a, line, start_R, first_L, width)
-        end_b = _end(b, other, start_R, first_L, width)
-        if class_R[a] == class_R[b]:
-            _join(parent_R, a, b)
-        if end_a == end_b:  # each meets what follows the other, at a corner
-            if a + 1 < first_L[line + 1] and class_R[a + 1] == class_R[b]:
-                _join(parent_R, a + 1, b)
-            if b + 1 < first_L[other + 1] and class_R[a] == class_R[b + 1]:
-                _join(parent_R, a, b + 1)
-        if end_a <= end_b:
-            a += 1
-        if end_b <= end_a:
-            b += 1
-
-
-@inlined
-def _root(parent: Int32s, node: int) -> int:
-    while parent[node] != node:
-        parent[node] = parent[parent[node]]
-        node = parent[node]
-    return node
-
-
-@inlined
-def _join(parent: Int32s, a: int, b: int) -> None:
-    """Make two one; the first of them in reading order stands for both."""
-    a, b = _root(parent, a), _root(parent, b)
-    if a != b:
-        parent[max(a, b)] = min(a, b)
-
-
-@inlined
-def _number(
-    parent_R: Int32s, start_R: Int32s, class_R: Int32s, first_L: Int64s, width: int
-) -> tuple[Int32s, Int64s, Int32s]:
-    """Number the clusters from 0 and measure them."""
-    cluster_R = np.empty(len(parent_R), np.int32)
-    area_C, class_C = np.zeros(len(parent_R), np.int64), np.empty(len(parent_R), np.int32)
-    count = 0
-    for line in range(len(first_L) - 1):
-        for run in range(first_L[line], first_L[line + 1]):
-            root = _root(parent_R, run)
-            if root == run:  # the first of its cluster: the others come later
-                cluster_R[run], class_C[count] = count, class_R[run]
-                count += 1
-            else:
-                cluster_R[run] = cluster_R[root]
-            area_C[cluster_R[run]] += _end(run, line, start_R, first_L, width) - start_R[run]
-    return cluster_R, area_C[:count].copy(), class_C[:count].copy()
 
 
 @compiled
@@ -201,18 +82,18 @@ def _borders_of_run(
 ) -> None:
     """Count, or list, what one run touches: its neighbours in the line, and the lines about it."""
     mine, start = cluster_R[run], start_R[run]
-    end = _end(run, line, start_R, first_L, width)
+    end = end_of(run, line, start_R, first_L, width)
     for beside in (run - 1, run + 1):
         if first_L[line] <= beside < first_L[line + 1]:
             _note(mine, cluster_R[beside], 1, filling, place_C, touched, faces)
     for which in range(8):
-        other, face = _neighbour(line, which, height, len(first_L) - 1)
+        other, face = neighbour(line, which, height, len(first_L) - 1)
         if other < 0:
             continue
         b = _run_at(max(start - 1, 0), start_R, first_L[other], first_L[other + 1])
         while b < first_L[other + 1] and start_R[b] <= end:
             if cluster_R[b] != mine:
-                end_b = _end(b, other, start_R, first_L, width)
+                end_b = end_of(b, other, start_R, first_L, width)
                 shared = min(end, end_b) - max(start, start_R[b])
                 _note(mine, cluster_R[b], max(shared, 0) if face else 0, filling, place_C, touched, faces)
             b += 1
@@ -275,7 +156,7 @@ def dissolve(
             heappush(queue, (area_C[joined] << 32) | joined)
     became_C = np.empty(clusters, np.int32)
     for c in range(clusters):
-        became_C[c] = class_C[_root(parent_C, c)]
+        became_C[c] = class_C[root_of(parent_C, c)]
     return became_C
 
 
@@ -295,7 +176,7 @@ def _most_of_the_border(
     member = c
     while member >= 0:
         for place in range(place_C[member], place_C[member + 1]):
-            other = _root(parent_C, touched[place])
+            other = root_of(parent_C, touched[place])
             if other != c:
                 votes_K[class_C[other]] += faces[place]
         member = next_C[member]
@@ -321,7 +202,7 @@ def _give(
     member, last = c, last_C[c]
     while member >= 0:
         for place in range(place_C[member], place_C[member + 1]):
-            other = _root(parent_C, touched[place])
+            other = root_of(parent_C, touched[place])
             if other == root or class_C[other] != taker:
                 continue
             first, second = min(root, other), max(root, other)
@@ -335,21 +216,3 @@ def _give(
             break
         member = next_C[member]
     return root
-
-
-@compiled
-def paint(
-    ids_LW: NDArray[Any],
-    start_R: Int32s,
-    cluster_R: Int32s,
-    first_L: Int64s,
-    class_C: Int32s,
-    became_C: Int32s,
-) -> None:
-    """Write the runs of those clusters that became another class."""
-    lines, width = ids_LW.shape
-    for line in range(lines):
-        for run in range(first_L[line], first_L[line + 1]):
-            c = cluster_R[run]
-            if became_C[c] != class_C[c]:
-                ids_LW[line, start_R[run] : _end(run, line, start_R, first_L, width)] = became_C[c]
