@@ -110,8 +110,8 @@ def _init(ray: Any, address: str | None, workers: int | None) -> None:
         why = (str(error).strip().splitlines() or ["no answer"])[0]
         raise RequestError(
             f"No Ray cluster could be joined at {address} ({why}). Check the address (ray://HEAD:10001, or "
-            "auto on a machine of the cluster), that it runs, and that RAY_AUTH_TOKEN is its token if it asks "
-            "for one; without an address this machine is used."
+            "auto on a machine of the cluster), that it runs, and that RAY_AUTH_TOKEN is its token where it "
+            "asks for one; without an address this machine is used."
         ) from error
 
 
