@@ -1,5 +1,6 @@
 """Starting or joining Ray, quietly and without telemetry, and the one call that spreads work over it."""
 
+import importlib
 import json
 import logging
 import os
@@ -165,8 +166,7 @@ def map_rows(crew: Crew, actor: type, arguments: Mapping[str, Any], tasks: Seque
     if not tasks:
         return
     ray = import_ray()
-    from ray.util.client import ray as client
-
+    client = importlib.import_module("ray.util.client").ray
     order = (crew, actor, dict(arguments), [json.dumps(task) for task in tasks])
     rows = _through_foreman(ray, order) if client.is_connected() else _mapped(*order)
     try:
