@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from terrazzo.core.errors import DataError, MissingExtraError, RequestError, TerrazzoError
-from terrazzo.predict.ray_engine.session import Crew, _whole, import_ray, plan_crew
+from terrazzo.predict.ray_engine.session import Crew, Foreman, _whole, import_ray, plan_crew
 
 
 def test_plan_crew__one_worker_for_four_cpus_or_for_each_gpu() -> None:
@@ -45,3 +45,10 @@ def test_whole__errors_of_workers_keep_their_kind() -> None:
         list(_whole([{"row": '{"fatal": "unreadable", "kind": "DataError"}'}]))
     with pytest.raises(TerrazzoError, match="no room"):
         list(_whole([{"row": '{"fatal": "no room", "kind": "OSError"}'}]))
+
+
+def test_foreman__hands_out_every_row_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"row": "a"}, {"row": "b"}]
+    monkeypatch.setattr("terrazzo.predict.ray_engine.session._mapped", lambda *order: iter(rows * len(order)))
+    foreman = Foreman("once")
+    assert [foreman.take() for _ in range(4)] == [*rows, None, None]

@@ -1,5 +1,6 @@
 """Starting or joining Ray, quietly and without telemetry, and the one call that spreads work over it."""
 
+import importlib
 import json
 import logging
 import os
@@ -110,7 +111,8 @@ def _init(ray: Any, address: str | None, workers: int | None) -> None:
         why = (str(error).strip().splitlines() or ["no answer"])[0]
         raise RequestError(
             f"No Ray cluster could be joined at {address} ({why}). Check the address (ray://HEAD:10001, or "
-            "auto on a machine of the cluster) and that it runs; without an address this machine is used."
+            "auto on a machine of the cluster), that it runs, and that RAY_AUTH_TOKEN is its token where it "
+            "asks for one; without an address this machine is used."
         ) from error
 
 
@@ -164,24 +166,54 @@ def map_rows(crew: Crew, actor: type, arguments: Mapping[str, Any], tasks: Seque
     if not tasks:
         return
     ray = import_ray()
-    blocks = max(min(len(tasks), MANY_TASKS), len(tasks) // 16)
-    data = ray.data.from_items([{"task": json.dumps(task)} for task in tasks], override_num_blocks=blocks)
-    data.context.enable_progress_bars = False
-    answers = data.map_batches(
-        actor,
-        fn_constructor_kwargs=dict(arguments),
-        batch_size=1,
-        concurrency=crew.workers,
-        num_cpus=crew.cpus,
-        num_gpus=crew.gpus,
-    )
+    client = importlib.import_module("ray.util.client").ray
+    order = (crew, actor, dict(arguments), [json.dumps(task) for task in tasks])
+    rows = _through_foreman(ray, order) if client.is_connected() else _mapped(*order)
     try:
-        yield from _whole(answers.iter_rows())
+        yield from _whole(rows)
     except ray.exceptions.RayError as error:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
         raise TerrazzoError(
             f"Ray cannot go on: {lines[-1]} What is finished stays; the same command goes on from there."
         ) from error
+
+
+def _mapped(crew: Crew, actor: type, arguments: Row, tasks: Sequence[str]) -> Iterator[Mapping[str, str]]:
+    """Make the one engine call."""
+    ray = import_ray()
+    blocks = max(min(len(tasks), MANY_TASKS), len(tasks) // 16)
+    data = ray.data.from_items([{"task": task} for task in tasks], override_num_blocks=blocks)
+    data.context.enable_progress_bars = False
+    answers = data.map_batches(
+        actor,
+        fn_constructor_kwargs=arguments,
+        batch_size=1,
+        concurrency=crew.workers,
+        num_cpus=crew.cpus,
+        num_gpus=crew.gpus,
+    )
+    yield from answers.iter_rows()
+
+
+class Foreman:
+    """Makes the engine call within a cluster, for a program outside: Ray's client cannot stream results.
+
+    Args:
+        order: what `_mapped` takes.
+    """
+
+    def __init__(self, *order: Any) -> None:
+        self.rows = _mapped(*order)
+
+    def take(self) -> Mapping[str, str] | None:
+        """Return the next row, None at the end."""
+        return next(self.rows, None)
+
+
+def _through_foreman(ray: Any, order: tuple[Any, ...]) -> Iterator[Mapping[str, str]]:
+    foreman = ray.remote(num_cpus=0)(Foreman).remote(*order)
+    while row := ray.get(foreman.take.remote()):
+        yield row
 
 
 def _whole(rows: Iterable[Mapping[str, str]]) -> Iterator[Row]:
