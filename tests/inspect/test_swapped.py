@@ -1,10 +1,17 @@
 """Exchanged classes are told from classes that merely resemble each other."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from terrazzo.core.errors import RequestError
+from terrazzo.inspect import open_source, report_of, take_survey
+from terrazzo.inspect.doctor.against import swapped_against
 from terrazzo.inspect.doctor.labels import exchanged
 from terrazzo.inspect.sums import Sums
+from terrazzo.inspect.survey import Survey
+from tests.inspect.faults import change_classes, each_mask
 
 
 def sums_of(looks: list[float], spread: float) -> Sums:
@@ -35,3 +42,28 @@ def test_exchanged__needs_a_few_images() -> None:
     few = sums_of([0.9, 0.3, 0.2], 0.08)
     few.looked[:] = 2
     assert exchanged(sums_of([0.2, 0.3, 0.9], 0.08), few) == {}
+
+
+def taken(root: Path) -> Survey:
+    return take_survey(open_source(root))
+
+
+def test_swapped_against__finds_ids_exchanged_in_the_whole_of_a_dataset(
+    scenes_folder: Path, clean_scenes: Path
+) -> None:
+    clean = taken(clean_scenes)
+    assert swapped_against(taken(scenes_folder), clean) == []
+    for split in ("train", "val"):
+        each_mask(scenes_folder, lambda mask: np.choose(mask == 0, [np.where(mask == 2, 0, mask), 2]), split)
+    report = report_of(taken(scenes_folder), clean)
+    (found,) = [f for f in report.findings if f.kind == "ids-swapped-against"]
+    assert "sky looks like road, road looks like sky" in found.message
+    assert not [f for f in report.findings if f.kind == "ids-swapped"], "both splits are exchanged alike"
+
+
+def test_swapped_against__other_classes_are_refused(clean_scenes: Path, scenes_folder: Path) -> None:
+    change_classes(
+        scenes_folder, lambda data: [c.update(name=f"x{i}") for i, c in enumerate(data["classes"])]
+    )
+    with pytest.raises(RequestError, match="have 0 class names in common; two or more are needed"):
+        swapped_against(taken(scenes_folder), taken(clean_scenes))

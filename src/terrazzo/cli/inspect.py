@@ -40,6 +40,10 @@ def inspect(
         Path | None,
         typer.Option(metavar="MODEL", help="Also rank the labels that this model contradicts."),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="DATA", help="Data known to be right, to find exchanged ids by."),
+    ] = None,
     device: Annotated[str, typer.Option(help="Where the model runs: auto, cpu or cuda.")] = "auto",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes [default: one per core].")] = None,
     json: JsonOption = None,
@@ -61,7 +65,11 @@ def inspect(
     except KeyboardInterrupt:
         to.print(f"Interrupted; what was measured is kept in {folder}: run it again to go on.")
         raise typer.Exit(INTERRUPTED) from None
-    report = report_of(survey)
+    reference = None
+    if against is not None:
+        with progress_bar(to, f"reading {against}") as progress:
+            reference = take_survey(open_source(against, split), workers=workers, progress=progress)
+    report = report_of(survey, reference)
     dataset = sound_dataset(survey)
     predict = None
     if model is not None and dataset is not None:

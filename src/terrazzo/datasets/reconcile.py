@@ -53,11 +53,11 @@ def reconcile(
     wanted = list(dict.fromkeys(classes if classes is not None else common_of.values()))
     problems = []
     for name, labels in sources.items():
-        has = {common_of.get(_key(own)) for own in labels.names}
+        has = {common_of.get(name_key(own)) for own in labels.names}
         lacks = [c for c in wanted if c not in has]
         if lacks and missing == "error":
             problems.append(f"  {name} has no class {', '.join(map(repr, lacks))}")
-        extra = [own for own in labels.names if common_of.get(_key(own)) not in wanted]
+        extra = [own for own in labels.names if common_of.get(name_key(own)) not in wanted]
         if extra and unmatched == "error":
             problems.append(f"  {name} has {', '.join(map(repr, extra))}, which is not wanted")
         _refuse_merging(name, labels, common_of, wanted)
@@ -67,7 +67,8 @@ def reconcile(
     return labels, {name: _table(own, labels, common_of) for name, own in sources.items()}
 
 
-def _key(name: str) -> str:
+def name_key(name: str) -> str:
+    """Return what names that mean the same class have in common: lower case, letters and digits alone."""
     return "".join(c for c in name.lower() if c.isalnum())
 
 
@@ -78,20 +79,20 @@ def _names(
     known: dict[str, str] = {}
     for labels in sources.values():
         for own in labels.names:
-            known.setdefault(_key(own), own)
-    common_of = dict(known) if classes is None else {_key(name): name for name in classes}
+            known.setdefault(name_key(own), own)
+    common_of = dict(known) if classes is None else {name_key(name): name for name in classes}
     for common, others in aliases.items():
-        if classes is not None and _key(common) not in map(_key, classes):
+        if classes is not None and name_key(common) not in map(name_key, classes):
             raise RequestError(f"aliases name {common!r}, which is no class: {did_you_mean(common, classes)}")
         for other in (common, *others):
-            if other != common and _key(other) not in known:
+            if other != common and name_key(other) not in known:
                 raise RequestError(
                     f"{other!r} is given as another name of {common!r}, but no source has such a class: "
                     f"{did_you_mean(other, known.values())}"
                 )
-        written = common if classes is None else common_of[_key(common)]
+        written = common if classes is None else common_of[name_key(common)]
         for other in (common, *others):
-            common_of[_key(other)] = written
+            common_of[name_key(other)] = written
     return common_of
 
 
@@ -99,7 +100,7 @@ def _refuse_merging(name: str, labels: LabelMap, common_of: Mapping[str, str], w
     """Two classes of one source may become one only by an alias that says so; by spelling alone never."""
     seen: dict[str, str] = {}
     for own in labels.names:
-        key = _key(own)
+        key = name_key(own)
         if key in seen and common_of.get(key) in wanted:
             raise RequestError(
                 f"{name} has the classes {seen[key]!r} and {own!r}, which differ only in case or marks "
@@ -124,7 +125,9 @@ def _common_map(
     used: set[RGB] = set()
     classes = []
     for position, name in enumerate(wanted):
-        colors = [c.color for m in sources.values() for c in m.classes if common_of.get(_key(c.name)) == name]
+        colors = [
+            c.color for m in sources.values() for c in m.classes if common_of.get(name_key(c.name)) == name
+        ]
         fresh = (spread_color(position + step) for step in count())
         color = next(c for c in chain(colors, fresh) if c not in used)
         used.add(color)
@@ -137,7 +140,7 @@ def _table(own: LabelMap, common: LabelMap, common_of: Mapping[str, str]) -> NDA
     size = max(256, own.num_classes + 1)
     table = np.full(size, common.ignore_index, dtype=np.int16)
     for train_id, name in enumerate(own.names):
-        target = common_of.get(_key(name))
+        target = common_of.get(name_key(name))
         if target in common.names:
             table[train_id] = common.names.index(target)
     return table

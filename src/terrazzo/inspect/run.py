@@ -8,9 +8,11 @@ import numpy as np
 from terrazzo.core.labels import LabelMap
 from terrazzo.inspect.advise import recommend, weights_by_rule
 from terrazzo.inspect.doctor import examine
+from terrazzo.inspect.doctor.against import swapped_against
 from terrazzo.inspect.report import (
     LOCATION_COLUMNS,
     LOCATION_ROWS,
+    SEVERITIES,
     ChannelFacts,
     ClassFacts,
     InspectReport,
@@ -63,8 +65,21 @@ def take_survey(
     return taken
 
 
-def report_of(survey: Survey) -> InspectReport:
-    """Put a survey and the doctor's findings into the form in which they are shown."""
+def report_of(survey: Survey, reference: Survey | None = None) -> InspectReport:
+    """Put a survey and the doctor's findings into the form in which they are shown.
+
+    Args:
+        survey: of the data.
+        reference: of other data with classes of the same names, to find exchanged ids by.
+
+    Raises:
+        RequestError: the two have fewer than two class names in common.
+    """
+    findings = examine(survey)
+    if reference is not None:
+        findings = sorted(
+            [*findings, *swapped_against(survey, reference)], key=lambda f: SEVERITIES.index(f.severity)
+        )
     sums = total(list(survey.sums.values()), survey.labels.num_classes)
     known = survey.source.labels is not None
     sizes = _sizes(survey)
@@ -80,7 +95,7 @@ def report_of(survey: Survey) -> InspectReport:
         location=_location(sums) if known else (),
         class_weights=weights_by_rule(sums) if known else {},
         recommendation=recommend(sizes, sum(size.images for size in sizes)),
-        findings=tuple(examine(survey)),
+        findings=tuple(findings),
     )
 
 

@@ -7,7 +7,18 @@ a rule in its `RULES`; the docs page and the tests take both from here.
 from collections.abc import Callable
 from dataclasses import replace
 
-from terrazzo.inspect.doctor import classes, duplicates, files, images, labels, masks, names, sizes, splits
+from terrazzo.inspect.doctor import (
+    against,
+    classes,
+    duplicates,
+    files,
+    images,
+    labels,
+    masks,
+    names,
+    sizes,
+    splits,
+)
 from terrazzo.inspect.kinds import Kind, from_troubles
 from terrazzo.inspect.report import SEVERITIES, Finding
 from terrazzo.inspect.survey import Survey
@@ -18,7 +29,7 @@ FAMILIES: dict[str, dict[str, Kind]] = {
     "files": files.KINDS,
     "sizes": sizes.KINDS,
     "masks": masks.KINDS,
-    "classes": labels.KINDS,
+    "classes": labels.KINDS | against.KINDS,
     "images": images.KINDS,
     "duplicates": duplicates.KINDS,
     "splits": splits.KINDS,
