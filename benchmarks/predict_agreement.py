@@ -1,6 +1,6 @@
 """Labels of the fast network beside those of the network as it is: pixels that differ, on real images.
 
-    python -m benchmarks.predict_agreement MODEL camvid:../shared/data/camvid
+python -m benchmarks.predict_agreement MODEL camvid:../shared/data/camvid
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main() -> None:
     line = (
         f"{different} of {pixels:,} labels differ on the {len(dataset)} validation images of "
         f"{facts['data']} ({fast.card.architecture}), and mIoU by "
-        f"{abs(facts['miou']['fast'] - facts['miou']['plain']):.1e}."  # type: ignore[index]
+        f"{abs(facts['miou']['fast'] - facts['miou']['plain']):.1e}."
     )
     fill(PAGE, "agreement", line)
     print(line)

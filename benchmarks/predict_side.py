@@ -1,6 +1,6 @@
 """One side of the comparison of prediction speed: a process that predicts a folder whenever it is told to.
 
-    python -m benchmarks.predict_side ours "fpn resnet50" images out      # "go" on standard input starts a turn
+python -m benchmarks.predict_side ours "fpn resnet50" images out      # "go" on standard input starts a turn
 """
 
 import json
@@ -30,7 +30,11 @@ def peer_network(network: str) -> nn.Module:
     torch.manual_seed(0)
     model: nn.Module = getattr(smp, kind)(encoder, encoder_weights=None, classes=CLASSES).eval()
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d) and module.running_mean is not None and module.running_var is not None:
+        if (
+            isinstance(module, nn.BatchNorm2d)
+            and module.running_mean is not None
+            and module.running_var is not None
+        ):
             module.running_mean.normal_(std=0.1)
             module.running_var.uniform_(0.5, 1.5)
     return model

@@ -2,11 +2,11 @@
 
     python -m benchmarks.predict_speed           # into benchmarks/results and docs/predict-speed.md
 
-The peer is segmentation_models_pytorch in eager mode, written as its users write it (`peer_predict`): the same
-architecture, the same random weights (`models.foreign`), the same files. Each side is a process of its own; they
-take turns, and the figure is the median over turns of the ratio of neighbouring turns. Labels are compared
-pixel by pixel. `roof` is the measured rate of a large float32 matrix product, `convolution_roof` that of a 3x3
-convolution of 256 channels: PyTorch computes the two in different libraries.
+The peer is segmentation_models_pytorch in eager mode, written as its users write it (`peer_predict`): the
+same architecture, the same random weights (`models.foreign`), the same files. Each side is a process of its
+own; they take turns, and the figure is the median over turns of the ratio of neighbouring turns. Labels are
+compared pixel by pixel. `roof` is the measured rate of a large float32 matrix product, `convolution_roof`
+that of a 3x3 convolution of 256 channels: PyTorch computes the two in different libraries.
 """
 
 import argparse
@@ -33,8 +33,8 @@ NETWORKS = {
     "segformer mit_b0": ("Segformer", "mit_b0"),
 }
 SIDES = ("peer", "plain", "fast", "ours")
-"""Whose turn it is: the peer; ours one after another with the network as it is; with the fast network; as users
-get it, with overlapping stages and freed memory kept too."""
+"""Whose turn it is: the peer; ours one after another with the network as it is; with the fast network; as
+users get it, with overlapping stages and freed memory kept too."""
 
 
 class Side:
@@ -89,7 +89,9 @@ def differing(first: Path, second: Path) -> float:
     return float(np.mean([np.mean(one != other) for one, other in pairs]))
 
 
-def measure(network: str, sides: Sequence[str], *, size: tuple[int, int], images: int, turns: int) -> dict[str, Any]:
+def measure(
+    network: str, sides: Sequence[str], *, size: tuple[int, int], images: int, turns: int
+) -> dict[str, Any]:
     """Return one row: every side's time, memory and labels on one network."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "images"

@@ -67,11 +67,11 @@ def difference(fast: nn.Module, plain: nn.Module) -> float:
         ("unetplusplus", "resnet10t", 0),
         ("unet-timm", "efficientnet_lite0", 0),  # norms of timm that end in an activation
         ("segformer", "mit_b0", 1),  # the fused one stays where it was, unused
-        ("unet", None, 23),  # norms after activations cannot be folded
+        ("unet", None, 7),  # norms after activations cannot be folded
     ],
 )
 def test_fast_network__same_logits_without_norms(name: str, encoder: str | None, left: int) -> None:
-    model = built(name, encoder)
+    model = built(name, encoder, **({"num_blocks": 1} if name == "unet" else {}))
     before = {key: value.clone() for key, value in model.state_dict().items()}
     fast = fast_network(model)
     assert fast is not model
@@ -194,9 +194,7 @@ def test_backend__notices_new_weights_and_hooks() -> None:
     model.register_forward_hook(lambda *_: calls.append(1))
     assert not torch.allclose(backend.run(image()).logits, first)
     assert len(calls) >= 1
-    torch.testing.assert_close(
-        backend.run(image()).logits, TorchBackend(model, fold=False).run(image()).logits, rtol=1e-4, atol=1e-4
-    )
+    assert difference(backend.network, model) < TOLERANCE
 
 
 def test_backend__the_same_weights_give_the_same_bits() -> None:
