@@ -39,7 +39,7 @@ demo: $(call GROUPS_READY,core)
 	$(BIN)/terrazzo demo --out runs/demo
 
 test: $(call GROUPS_READY,dev)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadscope -m "not slow and not wheel"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder -m "not slow and not wheel" tests/test_docs.py tests
 
 torture: $(call GROUPS_READY,dev)
 	$(BIN)/python -m pytest -m slow

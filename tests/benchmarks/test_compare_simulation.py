@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.compare_simulation import BETTER, DESIGNS, Design, Draw, judge, methods, models, truths
+from benchmarks.compare_population import BETTER, DESIGNS, Design, Draw, models, truths
+from benchmarks.compare_simulation import judge, methods, table
 from terrazzo.core.randomness import Stream, generator
 from terrazzo.metrics.units import find_units
 
@@ -45,9 +46,7 @@ def test_models__are_equally_good_unless_one_is_better() -> None:
         np.testing.assert_array_equal(a.truth, b.truth)
 
 
-@pytest.mark.parametrize(
-    "row", json.loads(RESULTS.read_text())["results"], ids=lambda row: row["design"]["name"]
-)
+@pytest.mark.parametrize("row", rows(), ids=lambda row: str(row["design"]["name"]))
 def test_results__keep_what_is_promised(row: dict[str, Any]) -> None:
     ours = row["methods"]["ours"]
     if row["design"]["name"] in HARD:
@@ -56,6 +55,10 @@ def test_results__keep_what_is_promised(row: dict[str, Any]) -> None:
     assert ours["wrong_verdicts"] <= 0.06
     assert 0.93 <= ours["coverage_difference"] <= 0.98
     assert ours.get("coverage_score", 0.95) >= 0.93
+
+
+def test_docs__hold_the_table_of_the_results() -> None:
+    assert table(rows()) in Path("docs/compare.md").read_text()
 
 
 @pytest.mark.slow

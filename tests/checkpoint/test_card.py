@@ -93,6 +93,7 @@ def test_card__what_is_wrong_is_said(content: bytes, sentence: str) -> None:
 
 def test_readme__labels_scores_protocol_and_use() -> None:
     text = render_readme(card())
+    assert "None" not in text, "what is not known of the protocol is left out"
     for part in (
         "# tiny: 3 classes",
         "| 0 | sky | `#4682b4` | 0 | 75.0 % |",

@@ -83,7 +83,11 @@ def test_compare__without_a_difference_says_how_many_more_images_it_takes(good: 
 def test_compare__over_groups_and_blocks(kind: str, said: str) -> None:
     comparison = compare(scored(0.2, kind=kind), scored(0.2, seed=3, kind=kind))
     assert comparison.to_json()["unit"] == kind
-    assert f"{said} would be needed" in comparison.words
+    units = comparison.miou.units
+    more = comparison.miou.more_units(0.01)
+    assert more
+    assert units.length == (9 if kind == "block" else 1)
+    assert f"; {more * units.length} {said} would be needed" in comparison.words
     assert any("no honest interval" in note for note in comparison.notes) is (kind == "block")
 
 

@@ -1,3 +1,4 @@
+import html
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -82,6 +83,15 @@ def test_write_report__shows_the_numbers_of_to_json(tmp_path: Path) -> None:
         expected = [f"{100 * entry[key]:.1f}" for key in ("iou", "f1", "precision", "recall")]
         share = f"{100 * entry['pixels'] / data['pixels']:.2f}"
         assert row == [f"{k}{entry['name']}", *expected, share]
+
+
+def test_write_report__states_the_whole_protocol(tmp_path: Path) -> None:
+    page, evaluation = written(tmp_path, Made())
+    protocol = evaluation.protocol
+    for key in ("tta", "tiles", "members", "postprocess", "resolution", "void", "averaging", "fingerprint"):
+        assert html.escape(getattr(protocol, key)) in page.text
+    for title in ("post-processing", "members", "tiles", "test-time augmentation"):
+        assert f"<dt>{title}</dt>" in page.text
 
 
 def test_write_report__fetches_nothing(tmp_path: Path) -> None:

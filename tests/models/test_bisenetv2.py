@@ -52,6 +52,7 @@ def test_gather_expand__adds_its_shortcut() -> None:
 
 
 def test_context_embedding__sees_the_whole_image_from_everywhere() -> None:
+    torch.manual_seed(0)
     block = ContextEmbedding(4).eval()
     features = torch.randn(1, 4, 12, 12)
     changed = features.clone()

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from terrazzo.models import build_model
 from terrazzo.models.base import SegmentationModel
-from terrazzo.predict import TorchBackend
+from terrazzo.predict import TorchBackend, infer
 from terrazzo.predict.depthwise import ShiftedDepthwise, is_wide
 from terrazzo.predict.fast import TOLERANCE, fast_network, twin
 from terrazzo.predict.fold import fold, foldable
@@ -181,20 +181,27 @@ def test_fast_network__a_network_of_nan_is_left_alone() -> None:
     assert fast_network(model) is model
 
 
-def test_backend__notices_new_weights_and_hooks() -> None:
+def test_backend__notices_loaded_weights_and_hooks() -> None:
     model = built("unet-timm")
     backend = TorchBackend(model)
     first = backend.run(image()).logits
     assert torch.equal(TorchBackend(model).run(image()).logits, first)
     assert backend.network is backend.network is not model
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(1.1)
+    model.load_state_dict({name: value * 1.1 for name, value in model.state_dict().items()})
     calls = []
     model.register_forward_hook(lambda *_: calls.append(1))
     assert not torch.allclose(backend.run(image()).logits, first)
     assert len(calls) >= 1
     assert difference(backend.network, model) < TOLERANCE
+
+
+def test_infer__is_of_the_weights_as_they_are() -> None:
+    """Optimisers that fuse their steps change weights without a trace."""
+    model = built("unet-timm")
+    pixels = image()[0].permute(1, 2, 0).numpy()
+    before = infer(model, pixels).logits
+    model.get_submodule("classify").get_parameter("weight").data.mul_(2)
+    assert not torch.equal(infer(model, pixels).logits, before)
 
 
 def test_backend__the_same_weights_give_the_same_bits() -> None:

@@ -160,14 +160,14 @@ def test_predict_files__one_bad_image_does_not_lose_the_others(
 def test_predict_files__memory_that_runs_out_is_one_bad_image(
     predictor: Predictor, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    infer = predictor.infer
+    answer = predictor.answer
 
     def out_of_memory(image: np.ndarray) -> object:
         if image.shape[0] == 41:
             raise torch.OutOfMemoryError("tried to allocate 64 GiB")
-        return infer(image)
+        return answer(image)
 
-    monkeypatch.setattr(predictor, "infer", out_of_memory)
+    monkeypatch.setattr(predictor, "answer", out_of_memory)
     with pytest.raises(DataError, match=r"a\.png: 41 x 50 pixels are too many for the memory here: tried"):
         predict_files(predictor, photos, tmp_path / "masks")
     assert names(tmp_path / "masks") == ["b.png", "c.png"]

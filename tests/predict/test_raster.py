@@ -552,3 +552,13 @@ def test_predict_raster__memory_is_said_before_the_work(tmp_path: Path, scene: P
     done = predict_raster(predictor(small()), scene, tmp_path / "out.tif", announce=said.append)
     assert said[0].startswith("450 x 333 pixels take about ")
     assert done.tiles == "tiles 452 x 452, overlap 112, Gaussian"
+
+
+def test_predict_raster__post_processing_needs_the_whole_image(tmp_path: Path, scene: Path) -> None:
+    some = predictor(small()).with_postprocess("drop-clusters=70")
+    with pytest.raises(
+        RequestError, match=r"labelled strip by strip, and post-processing \(drop-clusters=70\)"
+    ):
+        predict_raster(some, scene, tmp_path / "out.tif", **CUT)
+    assert not (tmp_path / "out.tif").exists()
+    predict_raster(some.with_postprocess("none"), scene, tmp_path / "out.tif", **CUT)

@@ -81,7 +81,8 @@ def _scores(scores: Mapping[str, Any] | None) -> str:
         lines[-1] += " " + ", ".join(said) + "."
     images = scores.get("images")
     lines += ["", "Protocol" + (f" ({images} images):" if isinstance(images, int) else ":"), ""]
-    lines += _bullets(scores.get("protocol") or {"protocol": "not recorded"})
+    protocol = scores.get("protocol") or {"protocol": "not recorded"}
+    lines += _bullets({key: value for key, value in protocol.items() if value is not None})
     return "\n".join(lines)
 
 

@@ -9,13 +9,19 @@ from rich.console import Console
 
 from terrazzo.cli.output import JsonOption, console, print_scores, progress_bar, write_json
 from terrazzo.cli.prediction import (
+    AddressOption,
     DeviceOption,
+    DropClustersOption,
     DropoutOption,
+    EngineOption,
     ModelArgument,
     OverlapOption,
+    PostprocessOption,
     TileOption,
     TtaOption,
     WithOption,
+    WorkersOption,
+    on_ray,
     settings_from,
 )
 from terrazzo.core.errors import RequestError
@@ -24,7 +30,7 @@ if TYPE_CHECKING:
     from terrazzo.datasets import SegmentationDataset
     from terrazzo.evaluate import Evaluation
     from terrazzo.evaluate.speed import Stopwatch
-    from terrazzo.predict import Predictor
+    from terrazzo.predict import Predictor, PredictSettings
 
 
 def evaluate(
@@ -58,6 +64,14 @@ def evaluate(
     overlap: OverlapOption = None,
     tta: TtaOption = "none",
     dropout: DropoutOption = 0,
+    postprocess: PostprocessOption = "none",
+    drop_clusters: DropClustersOption = None,
+    tune_postprocess: Annotated[
+        bool, typer.Option("--tune-postprocess", help="Choose post-processing by cross-validation.")
+    ] = False,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
+    workers: WorkersOption = None,
     device: DeviceOption = "auto",
     json: JsonOption = None,
 ) -> None:
@@ -69,17 +83,31 @@ def evaluate(
 
     to, watch = console(), Stopwatch()
     settings = settings_from(
-        model, others, device=device, tile=tile, overlap=overlap, tta=tta, dropout=dropout
+        model,
+        others,
+        device=device,
+        tile=tile,
+        overlap=overlap,
+        tta=tta,
+        dropout=dropout,
+        postprocess=postprocess,
+        drop_clusters=drop_clusters,
     )
+    cluster = on_ray(engine, address, workers)
     second = None if against is None else replace(settings, models=(str(against),))
     if against is not None and (report is None or report.suffix == ".html"):
         raise RequestError("A second model is shown in a folder: give --report a folder, as --report errors.")
     predictor, dataset = build_predictor(settings), open_dataset(data, split=split)
     check_labels(predictor.labels, dataset.labels)
-    evaluation = _score(to, predictor, dataset, metrics, watch)
+    if cluster:
+        evaluation = _score_on_ray(to, settings, dataset, metrics, address, workers)
+    else:
+        evaluation = _score(to, predictor, dataset, metrics, watch)
     print_scores(to, evaluation)
-    to.print(f"[dim]Speed in this run: {watch.words}[/]")
-    facts: dict[str, Any] = {**evaluation.to_json(), "speed": watch.to_json()}
+    facts: dict[str, Any] = evaluation.to_json()
+    if not cluster:
+        to.print(f"[dim]Speed in this run: {watch.words}[/]")
+        facts["speed"] = watch.to_json()
     if save_counts is not None:
         _keep(to, evaluation, save_counts)
     if report is not None:
@@ -87,6 +115,8 @@ def evaluate(
         _report(to, report, (str(model), predictor), evaluation, dataset, rival=rival)
     if calibrate:
         facts["calibration"] = _calibrate(to, model, predictor, dataset)
+    if tune_postprocess:
+        facts["postprocess"] = _tune(to, predictor, dataset)
     write_json(json, facts)
 
 
@@ -101,6 +131,35 @@ def _score(
     meters = build_meters(chosen, dataset.labels)
     with progress_bar(to, "scoring") as progress:
         return score(predictor, dataset, meters=meters, watch=watch, progress=progress)
+
+
+def _score_on_ray(
+    to: Console,
+    settings: "PredictSettings",
+    dataset: "SegmentationDataset",
+    metrics: str,
+    address: str | None,
+    workers: int | None,
+) -> "Evaluation":
+    from terrazzo.evaluate.engine_ray import evaluate_with_ray
+
+    names = [name.strip() for name in metrics.split(",") if name.strip()]
+    with progress_bar(to, "scoring") as progress:
+        return evaluate_with_ray(
+            settings, dataset, address=address, workers=workers, meters=names, progress=progress
+        )
+
+
+def _tune(to: Console, predictor: "Predictor", dataset: "SegmentationDataset") -> dict[str, Any]:
+    from terrazzo.evaluate.tune_postprocess import tune
+
+    with progress_bar(to, "tuning") as progress:
+        found = tune(predictor, dataset, progress=progress)
+    to.print(found.words)
+    if found.chosen != "none":
+        to.print(f'Use it by: --postprocess "{found.chosen}"', markup=False)
+    facts: dict[str, Any] = found.to_json()
+    return facts
 
 
 def _keep(to: Console, evaluation: "Evaluation", path: Path) -> None:

@@ -85,8 +85,8 @@ def detail_lines(details: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 @contextmanager
-def progress_bar(to: Console, what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar while work goes on; what it yields is called with (done, in all)."""
+def progress_bar(to: Console, what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show a bar while work goes on; what it yields is called with (done, in all or None where unknown)."""
     with Progress(
         TextColumn(what),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""`terrazzo predict`: images and rasters become masks."""
+"""`terrazzo predict`: images, rasters and videos become masks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,26 +9,33 @@ from rich.console import Console
 
 from terrazzo.cli.output import JsonOption, console, progress_bar, write_json
 from terrazzo.cli.prediction import (
+    AddressOption,
     DeviceOption,
+    DropClustersOption,
     DropoutOption,
+    EngineOption,
     ModelArgument,
     OverlapOption,
+    PostprocessOption,
     TileOption,
     TtaOption,
     WithOption,
+    WorkersOption,
+    on_ray,
     settings_from,
 )
 from terrazzo.core.errors import RequestError
 
 if TYPE_CHECKING:
-    from terrazzo.predict import Predictor
+    from terrazzo.predict import Predictor, PredictSettings
+    from terrazzo.predict.video.kinds import Kind as VideoKind
 
 
 def predict(
     model: ModelArgument,
     inputs: Annotated[
-        list[Path],
-        typer.Argument(metavar="IMAGE|FOLDER|RASTER...", help="What to segment.", show_default=False),
+        list[str],
+        typer.Argument(metavar="IMAGE|FOLDER|RASTER|VIDEO...", help="What to segment.", show_default=False),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the masks go.")] = Path("masks"),
     overlay: Annotated[
@@ -46,30 +53,58 @@ def predict(
     bands: Annotated[
         str | None, typer.Option(metavar="N,N,...", help="Of rasters: the model's channels, counted from 1.")
     ] = None,
+    video_as: Annotated[
+        str, typer.Option(metavar="KIND", help="Of videos: overlay, masks, side-by-side or png.")
+    ] = "overlay",
+    smooth: Annotated[
+        float | None,
+        typer.Option(metavar="SHARE", help="Of videos: average over time; the new frame's share."),
+    ] = None,
     others: WithOption = None,
     tile: TileOption = "auto",
     overlap: OverlapOption = None,
     tta: TtaOption = "none",
     dropout: DropoutOption = 0,
+    postprocess: PostprocessOption = "none",
+    drop_clusters: DropClustersOption = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
+    workers: WorkersOption = None,
     device: DeviceOption = "auto",
     json: JsonOption = None,
 ) -> None:
     """Segment images of any size: a PNG of raw label ids for each (of volumes NIfTI, of rasters GeoTIFF)."""
     from terrazzo.predict import build_predictor
     from terrazzo.predict.sources import is_raster
+    from terrazzo.predict.video.kinds import is_video
 
     to = console()
     settings = settings_from(
-        model, others, device=device, tile=tile, overlap=overlap, tta=tta, dropout=dropout
+        model,
+        others,
+        device=device,
+        tile=tile,
+        overlap=overlap,
+        tta=tta,
+        dropout=dropout,
+        postprocess=postprocess,
+        drop_clusters=drop_clusters,
     )
-    rasters = [path for path in inputs if is_raster(path)]
+    if on_ray(engine, address, workers):
+        wanted = {"address": address, "workers": workers, "overlay": overlay, "probabilities": probabilities}
+        write_json(json, _on_ray(to, settings, inputs, out, wanted))
+        return
+    rasters = [path for path in map(Path, inputs) if is_raster(path)]
+    videos = [path for path in map(Path, inputs) if is_video(path)]
     _refuse_stray(rasters, overlay=overlay, probabilities=probabilities, polygons=polygons, bands=bands)
     chosen = _numbers(bands)
     predictor = build_predictor(settings)
     facts: list[Any] = []
     for path in rasters:
         facts.append(_raster(to, predictor, path, out, chosen, bool(confidence), polygons))
-    pictures = [path for path in inputs if path not in rasters]
+    for path in videos:
+        facts.append(_video(to, predictor, path, out, video_as, smooth))
+    pictures = [path for path in map(Path, inputs) if path not in (*rasters, *videos)]
     if pictures:
         facts += _pictures(to, predictor, pictures, out, overlay, probabilities, confidence)
     write_json(json, facts)
@@ -158,3 +193,31 @@ def _raster(
     to.print(f"{path} segmented ({made.valid_share:.1%} of it holds data); the labels lie in {target}.")
     facts: dict[str, Any] = made.to_json()
     return facts
+
+
+def _video(
+    to: Console, predictor: "Predictor", path: Path, out: Path, kind: str, smooth: float | None
+) -> dict[str, Any]:
+    from typing import cast
+
+    from terrazzo.predict.video import predict_video
+
+    with progress_bar(to, path.name) as progress:
+        made = predict_video(
+            predictor, path, out, kind=cast("VideoKind", kind), smoothing=smooth, progress=progress
+        )
+    for note in made.notes:
+        to.print(f"[dim]Note: {note}[/]")
+    to.print(f"{path}: {made.frames} frames segmented; they lie in {made.out}.")
+    return made.to_json()
+
+
+def _on_ray(
+    to: Console, settings: "PredictSettings", inputs: Sequence[str], out: Path, wanted: dict[str, Any]
+) -> list[dict[str, Any]]:
+    from terrazzo.predict.ray_engine import predict_with_ray
+
+    with progress_bar(to, "predicting") as progress:
+        done = predict_with_ray(settings, inputs, out, progress=progress, **wanted)
+    to.print(f"{len(done.rows)} images segmented; the masks and {done.manifest.name} lie in {out}.")
+    return done.to_json()

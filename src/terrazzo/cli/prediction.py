@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from terrazzo.core.errors import RequestError
+
 if TYPE_CHECKING:
     from terrazzo.predict import PredictSettings
 
@@ -27,6 +29,21 @@ TtaOption = Annotated[
 DropoutOption = Annotated[
     int, typer.Option(min=0, metavar="N", help="Average N random passes with dropout (MC dropout).")
 ]
+PostprocessOption = Annotated[
+    str,
+    typer.Option(metavar="STEPS", help="Done to the labels afterwards, as drop-clusters=70;largest=Road."),
+]
+DropClustersOption = Annotated[
+    str | None, typer.Option(metavar="AREA", help="Short for a first step drop-clusters=AREA.")
+]
+EngineOption = Annotated[str, typer.Option(metavar="local|ray", help="ray: by the workers of a Ray cluster.")]
+AddressOption = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Of a Ray cluster, as ray://head:10001 [default: local]."),
+]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, help="Of the engine ray [default: one per GPU or four CPUs].")
+]
 
 
 def settings_from(
@@ -38,9 +55,46 @@ def settings_from(
     overlap: int | None,
     tta: str,
     dropout: int,
+    postprocess: str = "none",
+    drop_clusters: str | None = None,
 ) -> "PredictSettings":
     """Return what the options mean; nothing is loaded."""
     from terrazzo.predict import PredictSettings, parse_tile
 
     models = tuple(str(folder) for folder in (model, *(others or ())))
-    return PredictSettings(models, device, parse_tile(tile), overlap, tta, dropout)
+    return PredictSettings(
+        models,
+        device,
+        parse_tile(tile),
+        overlap,
+        tta,
+        dropout,
+        postprocess=_steps(postprocess, drop_clusters),
+    )
+
+
+def on_ray(engine: str, address: str | None, workers: int | None) -> bool:
+    """Say whether the engine is Ray.
+
+    Raises:
+        RequestError: there is no such engine, or its options were given without it.
+    """
+    if engine not in ("local", "ray"):
+        raise RequestError(f"--engine is {engine!r}; expected local or ray.")
+    if engine == "local" and (address or workers):
+        raise RequestError("--address and --workers are of Ray: add --engine ray, or leave them out.")
+    return engine == "ray"
+
+
+def _steps(postprocess: str, drop_clusters: str | None) -> str:
+    """Put the short form in front of the other steps.
+
+    Raises:
+        RequestError: the steps are in a file, which a short form cannot join.
+    """
+    if drop_clusters is None:
+        return postprocess
+    if postprocess.lower().endswith((".yaml", ".yml")):
+        raise RequestError("--drop-clusters joins steps given as text; write it into the file instead.")
+    first = f"drop-clusters={drop_clusters}"
+    return first if postprocess == "none" else f"{first};{postprocess}"

@@ -24,8 +24,12 @@ Row = dict[str, str]
 _SLIP = 0.85  # below it lies `height` for `weight`
 
 
-def read_table(path: Path) -> list[Row]:
+def read_table(path: Path, *, needed: Sequence[str] = NEEDED) -> list[Row]:
     """Return the rows of a table; an empty cell is the empty string, and every row has all six columns.
+
+    Args:
+        path: the table.
+        needed: columns that must be there.
 
     Raises:
         DataError: no such file, no table, no rows, or the columns are not there.
@@ -36,7 +40,7 @@ def read_table(path: Path) -> list[Row]:
     if not path.is_file():
         raise DataError(f"{path}: there is no such file. Give the path of a table of images and masks.")
     columns, rows = _read_parquet(path) if path.suffix.lower() == ".parquet" else _read_csv(path)
-    _check_columns(columns, path)
+    _check_columns(columns, path, needed)
     if not rows:
         raise DataError(f"{path}: the table has no rows; expected one for each image.")
     wanted = (*NEEDED, *OPTIONAL)
@@ -123,12 +127,13 @@ def _is_text(kind: Any) -> bool:
     )
 
 
-def _check_columns(columns: Sequence[str], path: Path) -> None:
-    missing = [name for name in NEEDED if name not in columns]
+def _check_columns(columns: Sequence[str], path: Path, needed: Sequence[str]) -> None:
+    missing = [name for name in needed if name not in columns]
     if missing:
         raise DataError(
-            f"{path}: no column {' and no column '.join(map(repr, missing))}; expected image and mask, and "
-            f"where wanted {', '.join(OPTIONAL)}. The table has: {', '.join(columns) or 'no columns'}."
+            f"{path}: no column {' and no column '.join(map(repr, missing))}; expected "
+            f"{' and '.join(needed)}, and where wanted {', '.join(OPTIONAL)}. "
+            f"The table has: {', '.join(columns) or 'no columns'}."
         )
     for column in columns:
         for name in OPTIONAL:

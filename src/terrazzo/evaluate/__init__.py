@@ -11,6 +11,8 @@ from terrazzo.evaluate.run import check_classes, check_labels, evaluate, evaluat
 from terrazzo.evaluate.scaling import TemperatureScaling
 from terrazzo.evaluate.speed import Stopwatch
 from terrazzo.evaluate.stored import load_evaluation, save_evaluation
+from terrazzo.evaluate.tune_postprocess import tune
+from terrazzo.evaluate.tuning import Tuning
 
 __all__ = [
     "Comparison",
@@ -20,6 +22,7 @@ __all__ = [
     "Protocol",
     "Stopwatch",
     "TemperatureScaling",
+    "Tuning",
     "calibrate",
     "check_classes",
     "check_labels",
@@ -30,6 +33,7 @@ __all__ = [
     "save_evaluation",
     "store",
     "tta_gain",
+    "tune",
     "write_explorer",
     "write_report",
 ]

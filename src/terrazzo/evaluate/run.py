@@ -4,13 +4,14 @@ Every image is predicted by itself at its own size (`predict.segment`) and compa
 the ground truth's own resolution, pixel by pixel.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from terrazzo.core import LabelMap, RequestError, Sample
+from terrazzo.core.memory import freed_memory_kept
 from terrazzo.datasets import SegmentationDataset
 from terrazzo.evaluate.evaluation import Evaluation
 from terrazzo.evaluate.protocol import Protocol
@@ -51,13 +52,13 @@ def evaluate(
         RequestError: the model's classes or channels are not the dataset's, or there is no image.
         DataError: a file is unreadable or holds undeclared labels.
     """
-    from terrazzo.predict import Predictor, answer
+    from terrazzo.predict import Predictor, TorchBackend, WholeImage, answer_of
 
     network = model.model if isinstance(model, Predictor) else model
-    check_classes(network.num_classes, dataset.labels)
-    _check_channels(network.in_channels, dataset)
+    check_fits(network, dataset)
     predictor = model if isinstance(model, Predictor) else None
-    predict: Predict = predictor.answer if predictor else lambda image: answer(network, image)
+    whole = WholeImage(TorchBackend(network))  # made here: it is of the weights as they are now
+    predict: Predict = predictor.answer if predictor else lambda image: answer_of(whole(image))
     return evaluate_with(
         watch.timed(predict) if watch else predict,
         dataset,
@@ -89,31 +90,44 @@ def evaluate_with(
         RequestError: there is no image, or a meter needs probabilities and `predict` gives none.
         DataError: a prediction has another size than its ground truth, or holds an id that is no class.
     """
-    if not len(dataset):
-        raise RequestError(
-            f"The split {dataset.split!r} of this {dataset.kind} dataset has no images, so there is "
-            "nothing to score. Choose another split."
-        )
+    check_some(dataset)
     meters = meters or {}
     counts = ConfusionCounts(dataset.labels.num_classes, ignore_index=dataset.labels.ignore_index)
     sizes: set[tuple[int, ...]] = set()
-    for index in range(len(dataset)):
-        sample = dataset[index]
-        sizes.add(sample["mask"].shape)
-        judged = _judge(sample, predict(sample["image"]))
-        counts.add(judged.ids, judged.truth, judged.id, judged.group)
-        for meter in meters.values():
-            meter.add(judged)
-        if progress is not None:
-            progress(index + 1, len(dataset))
+    with freed_memory_kept():
+        for index in range(len(dataset)):
+            sample = dataset[index]
+            sizes.add(sample["mask"].shape)
+            judged = _judge(sample, predict(sample["image"]))
+            counts.add(judged.ids, judged.truth, judged.id, judged.group)
+            for meter in meters.values():
+                meter.add(judged)
+            if progress is not None:
+                progress(index + 1, len(dataset))
+    details = {name: meter.to_json() for name, meter in meters.items()}
+    return sum_up(counts, dataset, method() if method else None, sizes=sizes, details=details)
+
+
+def sum_up(
+    counts: ConfusionCounts,
+    dataset: SegmentationDataset,
+    method: "Method | None",
+    *,
+    sizes: Collection[tuple[int, ...]],
+    details: Mapping[str, dict[str, Any]] | None = None,
+) -> Evaluation:
+    """Return all that follows from the counts of every image of a dataset.
+
+    Args:
+        counts: of all images, in the dataset's order.
+        dataset: where they are from.
+        method: how predictions were made; None: by one model, once, on the whole image.
+        sizes: the different sizes (H, W) of the ground truths.
+        details: what was measured beside the counts.
+    """
     interval = bootstrap_interval(counts)
-    return Evaluation(
-        counts,
-        score(counts, dataset.labels.names),
-        interval,
-        Protocol.of(dataset, interval, method() if method else None, sizes=sizes),
-        {name: meter.to_json() for name, meter in meters.items()},
-    )
+    protocol = Protocol.of(dataset, interval, method, sizes=sizes)
+    return Evaluation(counts, score(counts, dataset.labels.names), interval, protocol, details or {})
 
 
 def _judge(sample: Sample, said: "NDArray[Any] | Answer") -> Judged:
@@ -124,6 +138,29 @@ def _judge(sample: Sample, said: "NDArray[Any] | Answer") -> Judged:
 def ids_and_prediction(said: "NDArray[Any] | Answer") -> "tuple[NDArray[Any], Prediction | None]":
     """Return the train ids (H, W) that a `Predict` gave, and the prediction behind them where it gave one."""
     return (said, None) if isinstance(said, np.ndarray) else (said.ids, said.prediction)
+
+
+def check_some(dataset: SegmentationDataset) -> None:
+    """Refuse a dataset without images.
+
+    Raises:
+        RequestError: there are none.
+    """
+    if not len(dataset):
+        raise RequestError(
+            f"The split {dataset.split!r} of this {dataset.kind} dataset has no images, so there is "
+            "nothing to score. Choose another split."
+        )
+
+
+def check_fits(network: "SegmentationModel", dataset: SegmentationDataset) -> None:
+    """Refuse data of other classes or channels than a network's.
+
+    Raises:
+        RequestError: names both numbers and what to do.
+    """
+    check_classes(network.num_classes, dataset.labels)
+    _check_channels(network.in_channels, dataset)
 
 
 def check_classes(num_classes: int, labels: LabelMap) -> None:

@@ -32,11 +32,12 @@ def save_counts(path: Path, counts: ConfusionCounts, facts: Mapping[str, Any]) -
     Raises:
         RequestError: the file cannot be written.
     """
-    per_image = counts.per_image
-    largest = int(per_image.max(initial=0))
+    matrices = [counts.matrix(index) for index in range(len(counts))]
+    largest = max((int(matrix.max()) for matrix in matrices), default=0)
+    square = (counts.num_classes, counts.num_classes)
     arrays: dict[str, Any] = {
         "format": FORMAT,
-        "matrices": per_image.astype(np.min_scalar_type(largest)),
+        "matrices": np.array(matrices, np.min_scalar_type(largest)).reshape(-1, *square),
         "ids": np.array(counts.ids, dtype=np.str_),
         "groups": np.array([group or "" for group in counts.groups], dtype=np.str_),
         "grouped": np.array([group is not None for group in counts.groups], dtype=np.bool_),

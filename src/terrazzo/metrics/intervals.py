@@ -79,10 +79,16 @@ def bootstrap_interval(
         seed: of the counted generator; the same seed and images give the same interval.
     """
     units = find_units(counts.ids, counts.groups)
-    margins_NK = Margins.of(counts.per_image[list(units.order)])
-    low, high = interval_ends(
-        margins_NK, units, statistic, confidence=confidence, resamples=resamples, seed=seed
-    )
+    low = high = float("nan")
+    if units.independent >= 2:
+        low, high = interval_ends(
+            Margins.of_images(counts, units.order),
+            units,
+            statistic,
+            confidence=confidence,
+            resamples=resamples,
+            seed=seed,
+        )
     return Interval(low, high, units.over, units.kind, units.note, confidence, resamples, seed)
 
 

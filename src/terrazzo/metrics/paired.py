@@ -152,7 +152,7 @@ def _margins(run: ConfusionCounts, ids: Sequence[str]) -> Margins:
     place = {id: index for index, id in enumerate(run.ids)}
     if place.keys() != set(ids):
         raise ValueError("The runs were scored on different images.")
-    return Margins.of(run.per_image[[place[id] for id in ids]])
+    return Margins.of_images(run, [place[id] for id in ids])
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,6 +45,12 @@ class Margins:
         hits = np.diagonal(matrix, axis1=-2, axis2=-1).astype(np.float64)
         return cls(hits, matrix.sum(axis=-1, dtype=np.float64), matrix.sum(axis=-2, dtype=np.float64))
 
+    @classmethod
+    def of_images(cls, counts: ConfusionCounts, order: Sequence[int]) -> "Margins":
+        """Reduce the images at these places one by one: (N, K), without a copy of all matrices."""
+        images = [cls.of(counts.matrix(index)).parts for index in order]
+        return cls(*(np.stack(parts) for parts in zip(*images, strict=True)))
+
     @property
     def parts(self) -> tuple[Floats, Floats, Floats]:
         """The three, to be treated alike."""

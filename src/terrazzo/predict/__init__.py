@@ -8,9 +8,10 @@ from terrazzo.predict.dropout import monte_carlo
 from terrazzo.predict.ensemble import Ensemble, ensemble_predictor, load_ensemble
 from terrazzo.predict.files import PredictedFile, predict_files
 from terrazzo.predict.inference import Inference, Method, WholeImage
+from terrazzo.predict.postprocess import Postprocess, parse_postprocess
 from terrazzo.predict.predictor import Predictor, load
 from terrazzo.predict.raster import PredictedRaster, predict_raster
-from terrazzo.predict.segment import Answer, answer, infer, probabilities, segment, to_ids
+from terrazzo.predict.segment import Answer, answer, answer_of, infer, probabilities, segment, to_ids
 from terrazzo.predict.settings import PredictSettings, build_predictor, parse_tile
 from terrazzo.predict.tempered import Tempered
 from terrazzo.predict.tiled import Tiled
@@ -25,6 +26,7 @@ __all__ = [
     "Ensemble",
     "Inference",
     "Method",
+    "Postprocess",
     "Plan",
     "PredictSettings",
     "PredictedFile",
@@ -37,6 +39,7 @@ __all__ = [
     "TorchBackend",
     "WholeImage",
     "answer",
+    "answer_of",
     "build_predictor",
     "confidence_map",
     "ensemble_predictor",
@@ -44,6 +47,7 @@ __all__ = [
     "load",
     "load_ensemble",
     "monte_carlo",
+    "parse_postprocess",
     "parse_tile",
     "parse_tta",
     "plan",

@@ -135,7 +135,12 @@ def _images_below(folder: Path, out: Path, suffixes: Sequence[str]) -> list[Path
 
 
 def plan_files(
-    images: Sequence[Path], out: Path, *, overlay: bool, probabilities: bool, confidence: bool
+    images: Sequence[Path],
+    out: Path,
+    *,
+    overlay: bool = False,
+    probabilities: bool = False,
+    confidence: bool = False,
 ) -> list[PredictedFile]:
     """Decide every output before any work, and refuse what would overwrite a result or an input.
 

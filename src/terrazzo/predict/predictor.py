@@ -1,5 +1,9 @@
 """A trained model as a person uses it: give it an image or a file, get labels."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
     from terrazzo.core.labels import LabelMap
     from terrazzo.core.prediction import Prediction
     from terrazzo.models.base import SegmentationModel
+    from terrazzo.predict.postprocess import Postprocess
+    from terrazzo.predict.postprocess.spec import Spec
 
 Image = str | PathLike[str] | NDArray[Any]
 """A file, or raw pixel values (H, W, C) in uint8, uint16 or float, RGB for three channels; a volume for
@@ -35,6 +41,10 @@ class Predictor:
         card: all that its folder says about it, scores included.
         inference: how one image becomes logits; the whole image at once, unless said otherwise. Where the
             card holds a temperature for it, the logits are divided by that.
+        postprocess: what is done to the labels afterwards; None: nothing.
+
+    Raises:
+        RequestError: post-processing that does not work on what the model takes.
     """
 
     def __init__(
@@ -44,11 +54,15 @@ class Predictor:
         card: "Card",
         *,
         inference: Inference | None = None,
+        postprocess: "Postprocess | None" = None,
     ) -> None:
         self.model = model
         self.labels = labels
         self.card = card
         self.inference = calibrated(inference or WholeImage(TorchBackend(model)), card)
+        self.postprocess = postprocess
+        if postprocess is not None:
+            postprocess.check(self.inference.backend.sides)
 
     def __repr__(self) -> str:
         """Say what it is in one line."""
@@ -62,7 +76,8 @@ class Predictor:
     @property
     def method(self) -> Method:
         """How predictions are made, in words."""
-        return self.inference.method
+        method = self.inference.method
+        return method if self.postprocess is None else replace(method, postprocess=self.postprocess.words)
 
     def predict(self, image: Image) -> Ids:
         """Return the label of every pixel.
@@ -81,13 +96,40 @@ class Predictor:
 
     def answer(self, image: Image) -> Answer:
         """Return the labels and the prediction they come from; arguments and errors as `predict`."""
+        pixels = read_pixels(image)
+        with _named(image):
+            return self.finish(self._read(pixels), pixels)
+
+    def _read(self, pixels: NDArray[Any]) -> Answer:
         inference = self.inference
         if not isinstance(inference, Tempered):
-            prediction = self.infer(image)
+            prediction = inference(pixels)
             return Answer(to_ids(prediction), prediction)
         # Labels are read before the division: rounding could else turn a near-tie round.
-        plain = self._infer(image, inference.inner)
+        plain = inference.inner(pixels)
         return Answer(to_ids(plain), temper(plain, inference.temperature))
+
+    def finish(self, answer: Answer, pixels: NDArray[Any]) -> Answer:
+        """Post-process the labels of an image, where that was asked for; `answer` has done so already."""
+        if self.postprocess is None:
+            return answer
+        return replace(answer, ids=self.postprocess(answer.ids, answer.prediction, pixels))
+
+    def with_postprocess(self, spec: "Spec") -> "Predictor":
+        """Return the same predictor with other post-processing.
+
+        Args:
+            spec: steps, such as `drop-clusters=70;largest=Road`, or `none`; see `parse_postprocess`.
+
+        Raises:
+            RequestError: it means nothing, or does not work on what the model takes.
+        """
+        from terrazzo.predict.postprocess import parse_postprocess
+
+        other = copy(self)
+        other.postprocess = parse_postprocess(spec, self.labels)
+        other.postprocess.check(self.inference.backend.sides)
+        return other
 
     def probabilities(self, image: Image) -> NDArray[np.float32]:
         """Return the softmax over classes, (K, H, W) float32 in 0..1; arguments and errors as `predict`.
@@ -114,16 +156,9 @@ class Predictor:
 
     def infer(self, image: Image) -> "Prediction":
         """Return the logits of an image; `to_ids` and `to_probabilities` read them."""
-        return self._infer(image, self.inference)
-
-    def _infer(self, image: Image, inference: Inference) -> "Prediction":
         pixels = read_pixels(image)
-        try:
-            return inference(pixels)
-        except DataError as error:
-            if isinstance(image, np.ndarray):
-                raise
-            raise DataError(f"{fspath(image)}: {error}") from error
+        with _named(image):
+            return self.inference(pixels)
 
 
 def load(folder: str | PathLike[str], device: str = "auto") -> Predictor:
@@ -141,6 +176,17 @@ def load(folder: str | PathLike[str], device: str = "auto") -> Predictor:
 
     model, card = load_model(Path(folder), device=pick_device(device))
     return Predictor(model, card.label_map, card)
+
+
+@contextmanager
+def _named(image: Image) -> Iterator[None]:
+    """Say which file it is that something is wrong with."""
+    try:
+        yield
+    except DataError as error:
+        if isinstance(image, np.ndarray):
+            raise
+        raise DataError(f"{fspath(image)}: {error}") from error
 
 
 def pick_device(name: str) -> torch.device:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from terrazzo.core.errors import DataError
+from terrazzo.core.errors import DataError, RequestError
 from terrazzo.predict.auto import plan
 from terrazzo.predict.inference import Inference
 from terrazzo.predict.predictor import Predictor
@@ -114,6 +114,7 @@ def predict_raster(
     rasterio = import_rasterio()
     job = Job(Path(path), Path(out), confidence, polygons)
     job.check(overwrite)
+    _refuse_postprocess(predictor)
     nodata = checked_nodata(predictor.labels, nodata)
     with (
         rasterio.Env(GDAL_CACHEMAX=CACHE_MB),
@@ -245,6 +246,15 @@ def _valid_share(ids: Layer, nodata: int) -> float:
         for row in range(0, height, 512)
     )
     return valid / (height * width)
+
+
+def _refuse_postprocess(predictor: Predictor) -> None:
+    """A raster is labelled strip by strip, and a cluster may reach over many."""
+    if predictor.postprocess is not None and predictor.postprocess.steps:
+        raise RequestError(
+            f"Rasters are labelled strip by strip, and post-processing ({predictor.postprocess.words}) needs "
+            "the whole image. Leave it out; other tools sieve finished rasters, such as gdal_sieve."
+        )
 
 
 def _refuse_small(source: Source) -> None:

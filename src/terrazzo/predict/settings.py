@@ -1,6 +1,7 @@
 """How to predict, as plain values: what a command line is given, and what travels to another process.
 
-settings -> each model: its backend, tiles around it, views around these -> members averaged -> predictor
+settings -> each model: its backend, tiles around it, views around these -> members averaged -> predictor,
+which post-processes the labels
 """
 
 from dataclasses import dataclass
@@ -44,6 +45,9 @@ class PredictSettings:
     seed: int = 0
     """Of the random passes."""
 
+    postprocess: str = "none"
+    """What is done to the labels, as `drop-clusters=70;largest=Road`, or the path of a YAML file."""
+
 
 def parse_tile(text: str) -> Tile:
     """Read `--tile`.
@@ -68,7 +72,8 @@ def build_predictor(settings: PredictSettings) -> Predictor:
     if settings.overlap is not None and isinstance(settings.tile, str):
         raise RequestError("An overlap is of tiles of a given size: give --tile a number of pixels too.")
     predictors = [_wrapped(load(folder, settings.device), settings) for folder in settings.models]
-    return predictors[0] if len(predictors) == 1 else ensemble_predictor(predictors)
+    predictor = predictors[0] if len(predictors) == 1 else ensemble_predictor(predictors)
+    return predictor if settings.postprocess == "none" else predictor.with_postprocess(settings.postprocess)
 
 
 def _wrapped(loaded: Predictor, settings: PredictSettings) -> Predictor:

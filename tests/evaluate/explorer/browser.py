@@ -13,7 +13,7 @@ from typing import Any
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 NO_BROWSER = "no Chromium is installed here"
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 
 KEYS = {
     "Escape": 27,
@@ -27,7 +27,7 @@ KEYS = {
 
 
 class Browser:
-    """One page; what it says on the console, and what it refuses, is in `complaints`."""
+    """One page; what it says on the console, or fails at, as errors, is in `complaints`."""
 
     def __init__(self, home: Path) -> None:
         (to_read, self._write), (self._read, to_write) = os.pipe(), os.pipe()
@@ -142,10 +142,18 @@ class Browser:
             self._rest += part
         text, _, self._rest = self._rest.partition(b"\0")
         message: dict[str, Any] = json.loads(text)
-        params = message.get("params", {})
-        if message.get("method") in {"Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded"}:
-            self.complaints.append(json.dumps(params)[:2000])
+        if is_error(message):
+            self.complaints.append(json.dumps(message["params"])[:2000])
         return message
+
+
+def is_error(message: dict[str, Any]) -> bool:
+    """Whether the page failed at something; Chromium also talks of its own haste on a busy machine."""
+    method, params = message.get("method"), message.get("params", {})
+    if method == "Log.entryAdded":
+        return bool(params["entry"]["level"] == "error")
+    logged = method == "Runtime.consoleAPICalled" and params["type"] in {"error", "assert"}
+    return logged or method == "Runtime.exceptionThrown"
 
 
 def until(test: Callable[[], Any], what: str) -> Any:

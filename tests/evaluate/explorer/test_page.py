@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from terrazzo.evaluate.explorer import Contender
@@ -118,14 +119,14 @@ def test_page__the_table_of_confusions_is_walked_by_arrows(browser: Browser, wor
 @pytest.mark.parametrize(
     ("mode", "test"),
     [
-        ("present", lambda m: m[1].sum() > 0),
-        ("wrong", lambda m: m[1].sum() + m[:, 1].sum() > 2 * m[1, 1]),
-        ("missed", lambda m: m[1].sum() > 0 and m[1, 1] == 0),
-        ("invented", lambda m: m[1].sum() == 0 and m[:, 1].sum() > 0),
+        ("present", lambda m: m[3].sum() > 0),
+        ("wrong", lambda m: m[3].sum() + m[:, 3].sum() > 2 * m[3, 3]),
+        ("missed", lambda m: m[3].sum() > 0 and m[3, 3] == 0),
+        ("invented", lambda m: m[3].sum() == 0 and m[:, 3].sum() > 0),
     ],
 )
 def test_page__filters_by_class(browser: Browser, world: World, mode: str, test: Any) -> None:
-    browser.open(world.two, f"#model=1&class=1&mode={mode}&sort=id")
+    browser.open(world.two, f"#model=1&class=3&mode={mode}&sort=id")
     counts = world.second.evaluation.counts
     expected = [id for i, id in enumerate(counts.ids) if test(counts.matrix(i))]
     assert browser.run(SHOWN) == expected[:48]
@@ -223,26 +224,33 @@ def test_page__tells_the_classes_under_the_pointer(browser: Browser, world: Worl
     browser.open(world.two, "#image=image1&layer=error")
     browser.wait("document.querySelectorAll('.stage').length === 2")
     sample = world.data[1]
-    height, width = sample["mask"].shape
-    for model, contender in enumerate((world.first, world.second)):
-        said: Any = contender.predict(sample["image"])
-        ids = said if model else said.ids
-        box = browser.run(f"document.querySelectorAll('.stage')[{model}].getBoundingClientRect().toJSON()")
-        for row, column in ((1, 20), (8, 30), (25, 60)):
-            x = box["left"] + (column + 0.5) / width * box["width"]
-            y = box["top"] + (row + 0.5) / height * box["height"]
-            truth, guess = (
+    truth, image = sample["mask"], sample["image"]
+    first: Any = world.first.predict(image)
+    answers = [first.ids, world.second.predict(image)]
+    kinds = [truth == 255, (answers[0] == truth) & (truth != 255), answers[0] != answers[1]]
+    for model, ids in enumerate(answers):
+        for kind in kinds:
+            row, column = np.argwhere(kind)[len(np.argwhere(kind)) // 2]
+            browser.mouse("Moved", *on_stage(browser, model, row, column, truth.shape))
+            true, guess = (
                 "void" if k == 255 else world.data.labels.names[k]
-                for k in (sample["mask"][row, column], ids[row, column])
+                for k in (truth[row, column], ids[row, column])
             )
-            tip = f"document.querySelectorAll('.tip')[{model}]"
-            browser.mouse("Moved", x, y)
-            browser.wait(f"(document.elementFromPoint(0, 0), !{tip}.hidden)")
-            words = browser.run(f"[...{tip}.querySelectorAll('span:not(.swatch)')].map(e => e.textContent)")
-            assert truth in words[0]
-            assert guess in words[1]
-            assert ("✗" in words[1]) == (truth not in {"void", guess})
-            assert ("%" in words[1]) == (model == 0)
+            mark = "" if true == "void" else " ✓" if true == guess else " ✗"
+            sure = first.prediction.full_size()[0].softmax(dim=0).max(dim=0).values[row, column]
+            said = f" {round(100 * float(sure))} %" if model == 0 else ""
+            tip = f"[...document.querySelectorAll('.tip')[{model}].children].map(e => e.textContent.trim())"
+            expected = ["truth", true, "AB"[model], guess + said + mark]
+            browser.wait(f"{tip}.every((text, i) => text.endsWith({expected}[i])) && {tip}.length === 4")
+
+
+def on_stage(
+    browser: Browser, model: int, row: int, column: int, size: tuple[int, ...]
+) -> tuple[float, float]:
+    """Return where the window shows a pixel of the image."""
+    box = browser.run(f"document.querySelectorAll('.stage')[{model}].getBoundingClientRect().toJSON()")
+    x = box["left"] + (column + 0.5) / size[1] * box["width"]
+    return x, box["top"] + (row + 0.5) / size[0] * box["height"]
 
 
 def test_page__layers_that_are_not_there_are_not_offered(
