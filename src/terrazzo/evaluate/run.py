@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from terrazzo.core import LabelMap, RequestError, Sample
+from terrazzo.core.memory import freed_memory_kept
 from terrazzo.datasets import SegmentationDataset
 from terrazzo.evaluate.evaluation import Evaluation
 from terrazzo.evaluate.protocol import Protocol
@@ -51,12 +52,13 @@ def evaluate(
         RequestError: the model's classes or channels are not the dataset's, or there is no image.
         DataError: a file is unreadable or holds undeclared labels.
     """
-    from terrazzo.predict import Predictor, answer
+    from terrazzo.predict import Predictor, TorchBackend, WholeImage, answer_of
 
     network = model.model if isinstance(model, Predictor) else model
     check_fits(network, dataset)
     predictor = model if isinstance(model, Predictor) else None
-    predict: Predict = predictor.answer if predictor else lambda image: answer(network, image)
+    whole = WholeImage(TorchBackend(network))  # made here: it is of the weights as they are now
+    predict: Predict = predictor.answer if predictor else lambda image: answer_of(whole(image))
     return evaluate_with(
         watch.timed(predict) if watch else predict,
         dataset,
@@ -92,15 +94,16 @@ def evaluate_with(
     meters = meters or {}
     counts = ConfusionCounts(dataset.labels.num_classes, ignore_index=dataset.labels.ignore_index)
     sizes: set[tuple[int, ...]] = set()
-    for index in range(len(dataset)):
-        sample = dataset[index]
-        sizes.add(sample["mask"].shape)
-        judged = _judge(sample, predict(sample["image"]))
-        counts.add(judged.ids, judged.truth, judged.id, judged.group)
-        for meter in meters.values():
-            meter.add(judged)
-        if progress is not None:
-            progress(index + 1, len(dataset))
+    with freed_memory_kept():
+        for index in range(len(dataset)):
+            sample = dataset[index]
+            sizes.add(sample["mask"].shape)
+            judged = _judge(sample, predict(sample["image"]))
+            counts.add(judged.ids, judged.truth, judged.id, judged.group)
+            for meter in meters.values():
+                meter.add(judged)
+            if progress is not None:
+                progress(index + 1, len(dataset))
     details = {name: meter.to_json() for name, meter in meters.items()}
     return sum_up(counts, dataset, method() if method else None, sizes=sizes, details=details)
 

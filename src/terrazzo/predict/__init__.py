@@ -11,7 +11,7 @@ from terrazzo.predict.inference import Inference, Method, WholeImage
 from terrazzo.predict.postprocess import Postprocess, parse_postprocess
 from terrazzo.predict.predictor import Predictor, load
 from terrazzo.predict.raster import PredictedRaster, predict_raster
-from terrazzo.predict.segment import Answer, answer, infer, probabilities, segment, to_ids
+from terrazzo.predict.segment import Answer, answer, answer_of, infer, probabilities, segment, to_ids
 from terrazzo.predict.settings import PredictSettings, build_predictor, parse_tile
 from terrazzo.predict.tempered import Tempered
 from terrazzo.predict.tiled import Tiled
@@ -39,6 +39,7 @@ __all__ = [
     "TorchBackend",
     "WholeImage",
     "answer",
+    "answer_of",
     "build_predictor",
     "confidence_map",
     "ensemble_predictor",

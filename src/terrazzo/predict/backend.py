@@ -8,12 +8,12 @@ else was in a batch, nor on settings that training may have left behind.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from terrazzo.core.prediction import Prediction
+from terrazzo.predict.fast import fast_network
 
 if TYPE_CHECKING:
     from terrazzo.models.base import SegmentationModel
@@ -57,14 +57,16 @@ class TorchBackend:
     """A network of ours: in any mode and on any device; it is left as it was.
 
     Args:
-        model: the network. Weights that change later are noticed.
-        fold: run the fast network that is made of it (`predict.fast`), whose logits are the same to rounding;
-            False runs the modules of the network itself.
+        model: the network.
+        fold: run the fast network that is made of its weights at the first image (`predict.fast`), whose
+            logits are the same to rounding; False runs the modules of the network itself. After training
+            steps make a new backend: loaded weights are noticed, those that an optimiser fuses are not.
     """
 
     def __init__(self, model: "SegmentationModel", *, fold: bool = True) -> None:
         self.model = model
         self.fold = fold
+        self._made: tuple[State, SegmentationModel] | None = None
 
     @property
     def num_classes(self) -> int:
@@ -88,8 +90,15 @@ class TorchBackend:
 
     @property
     def network(self) -> "SegmentationModel":
-        """What runs: the fast network of the weights as they are now, or the network itself."""
-        return _fast(self.model) if self.fold else self.model
+        """What runs: the fast network, or the network itself."""
+        if not self.fold:
+            return self.model
+        state = _state(self.model)
+        if self._made is None or self._made[0] != state:
+            device = next(self.model.parameters()).device
+            with _full_precision(device), torch.autocast(device.type, enabled=False):
+                self._made = state, fast_network(self.model)
+        return self._made[1]
 
     def run(self, image_BCHW: Tensor) -> Prediction:
         """Compute the logits of a batch; see `Backend.run`."""
@@ -105,26 +114,8 @@ class TorchBackend:
         return prediction
 
 
-_FAST: "WeakKeyDictionary[SegmentationModel, tuple[State, SegmentationModel | None]]" = WeakKeyDictionary()
-"""What was made of a network, and the state it was made of; None where it is the network itself."""
-
-
-def _fast(model: "SegmentationModel") -> "SegmentationModel":
-    """Return the fast network of these weights; it is made once, and again when the weights have changed."""
-    from terrazzo.predict.fast import fast_network
-
-    state = _state(model)
-    made = _FAST.get(model)
-    if made is None or made[0] != state:
-        device = next(model.parameters()).device
-        with _full_precision(device), torch.autocast(device.type, enabled=False):
-            network = fast_network(model)
-        made = _FAST[model] = state, None if network is model else network
-    return made[1] or model
-
-
 def _state(model: nn.Module) -> State:
-    """Return what tells weights from the same weights after a step: where each lies, and its version."""
+    """Return what tells weights from those loaded over them: where each lies, and its version."""
     tensors = [*model.parameters(), *model.buffers()]
     return tuple((t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors)
 

@@ -1,59 +1,32 @@
 """Predict many files: each output appears whole or not at all, and one bad image does not lose the others."""
 
-import contextlib
-import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-
-from terrazzo.core.errors import DataError, RequestError, TerrazzoError
-from terrazzo.core.prediction import to_probabilities
-from terrazzo.core.volume_files import VOLUME_SUFFIXES, is_volume, read_space, volume_stem, write_label_volume
-from terrazzo.predict.confidence import Kind, confidence_map, write_confidence
+from terrazzo.core.errors import DataError, RequestError
+from terrazzo.core.memory import freed_memory_kept
+from terrazzo.core.volume_files import VOLUME_SUFFIXES, is_volume, volume_stem
+from terrazzo.predict.confidence import Kind
+from terrazzo.predict.pipeline import Stages
 from terrazzo.predict.predictor import Predictor, read_pixels
-from terrazzo.predict.segment import Answer
+from terrazzo.predict.results import PredictedFile, cannot_write, results_of, write_results
 
-if TYPE_CHECKING:
-    from terrazzo.core.prediction import Prediction
+__all__ = [
+    "AnyPath",
+    "PredictedFile",
+    "Progress",
+    "find_images",
+    "make_folder",
+    "plan_files",
+    "predict_files",
+    "predict_one",
+    "report_failures",
+]
 
 AnyPath = str | PathLike[str]
 Progress = Callable[[int, int], None]
 """Called with (files done, files in all)."""
-
-
-@dataclass(frozen=True)
-class PredictedFile:
-    """Where the results of one image are; None where that result was not asked for."""
-
-    image: Path
-    """The file that was predicted."""
-
-    mask: Path
-    """PNG of raw label ids, at the image's own size; of a volume NIfTI, where the volume is in space."""
-
-    overlay: Path | None = None
-    """PNG of the image with its labels painted over it."""
-
-    probabilities: Path | None = None
-    """NPZ with `probabilities` (K, H, W) float16 and `names` (K)."""
-
-    confidence: Path | None = None
-    """Grey PNG of how sure the labels are; its text says what a value means."""
-
-    @property
-    def results(self) -> list[Path]:
-        """The files there are."""
-        return [path for path in (self.mask, self.overlay, self.probabilities, self.confidence) if path]
-
-    def to_json(self) -> dict[str, str | None]:
-        """Return plain strings."""
-        return {key: None if path is None else str(path) for key, path in vars(self).items()}
 
 
 def predict_files(
@@ -99,14 +72,19 @@ def predict_files(
     make_folder(out)
     written: list[PredictedFile] = []
     failures: list[str] = []
-    for done, item in enumerate(plan, start=1):
-        try:
-            predict_one(predictor, item, confidence or "max")
-            written.append(item)
-        except DataError as error:
-            failures.append(str(error) if str(item.image) in str(error) else f"{item.image}: {error}")
-        if progress:
-            progress(done, len(images))
+    stages = Stages(
+        read=lambda item: read_pixels(item.image),
+        work=lambda item, pixels: results_of(predictor, item, pixels, confidence or "max"),
+        write=write_results,
+    )
+    with freed_memory_kept():
+        for done, (item, error) in enumerate(stages.run(plan), start=1):
+            if error is None:
+                written.append(item)
+            else:
+                failures.append(str(error) if str(item.image) in str(error) else f"{item.image}: {error}")
+            if progress:
+                progress(done, len(images))
     if failures:
         raise DataError(report_failures(failures, len(images), out))
     return written
@@ -210,7 +188,7 @@ def make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _cannot_write(out, error) from error
+        raise cannot_write(out, error) from error
 
 
 def predict_one(predictor: Predictor, item: PredictedFile, kind: Kind = "max") -> tuple[int, ...]:
@@ -220,65 +198,9 @@ def predict_one(predictor: Predictor, item: PredictedFile, kind: Kind = "max") -
         DataError: this image cannot be predicted.
         TerrazzoError: a result cannot be written.
     """
-    from terrazzo.core.images import write_png
-
-    pixels = read_pixels(item.image)
-    answer = _answer(predictor, pixels)
-    ids = answer.ids
-    if item.overlay:
-        painted = predictor.paint(pixels, ids)
-        _write(item.overlay, lambda path: write_png(path, painted))
-    if item.probabilities:
-        _write_probabilities(item.probabilities, predictor, answer.prediction)
-    if item.confidence:
-        sure = confidence_map(answer.prediction, kind)
-        _write(item.confidence, lambda path: write_confidence(path, sure, kind))
-    raw = predictor.labels.decode(ids)
-    if is_volume(item.mask):
-        space = read_space(item.image)
-        _write(item.mask, lambda path: write_label_volume(path, raw, space))
-    else:
-        _write(item.mask, lambda path: write_png(path, raw))
-    return raw.shape
-
-
-def _answer(predictor: Predictor, pixels: NDArray[Any]) -> Answer:
-    """Run the network; what is wrong with this one image must not stop the others."""
-    try:
-        return predictor.answer(pixels)
-    except RequestError as error:  # for instance that it is smaller than the network takes
-        raise DataError(str(error)) from error
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        size = " x ".join(map(str, pixels.shape[: predictor.model.sides]))
-        raise DataError(f"{size} pixels are too many for the memory here: {error}") from error
-
-
-def _write_probabilities(target: Path, predictor: Predictor, prediction: "Prediction") -> None:
-    shares_KHW = to_probabilities(prediction).astype(np.float16)
-    names_K = np.array(predictor.labels.names)
-    _write(target, lambda path: np.savez_compressed(path, probabilities=shares_KHW, names=names_K))
-
-
-def _write(target: Path, save: Callable[[Path], None]) -> None:
-    """Write under a temporary name beside the target, then rename: a reader never sees half a file."""
-    ending = ".nii.gz" if is_volume(target) else target.suffix
-    temporary = target.with_name(f".{target.name.removesuffix(ending)}.new-{secrets.token_hex(4)}{ending}")
-    try:
-        save(temporary)
-        temporary.replace(target)
-    except (OSError, TerrazzoError) as error:
-        raise _cannot_write(target, error.__cause__ or error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-
-
-def _cannot_write(path: Path, error: BaseException) -> TerrazzoError:
-    return TerrazzoError(
-        f"{path} cannot be written: {getattr(error, 'strerror', None) or error}. "
-        "Free some space there, or choose another folder that you may write to. "
-        "Results written so far are whole."
-    )
+    results = results_of(predictor, item, read_pixels(item.image), kind)
+    write_results(item, results)
+    return results.raw.shape
 
 
 def report_failures(failures: Sequence[str], count: int, out: Path) -> str:

@@ -29,7 +29,7 @@ class Answer:
 
 
 def segment(model: "SegmentationModel", image_HWC: NDArray[Any]) -> Ids:
-    """Return the most likely class of every pixel.
+    """Return the most likely class of every pixel; for many images a `Predictor` saves the preparation.
 
     Args:
         model: any network of ours, in any mode, on any device.
@@ -47,7 +47,11 @@ def segment(model: "SegmentationModel", image_HWC: NDArray[Any]) -> Ids:
 
 def answer(model: "SegmentationModel", image_HWC: NDArray[Any]) -> Answer:
     """Return the labels together with the prediction they come from; arguments and errors as `segment`."""
-    prediction = infer(model, image_HWC)
+    return answer_of(infer(model, image_HWC))
+
+
+def answer_of(prediction: Prediction) -> Answer:
+    """Return a prediction of one image together with its labels."""
     return Answer(to_ids(prediction), prediction)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 from terrazzo.checkpoint import load_model, save_model
 from terrazzo.evaluate import Evaluation, evaluate, write_report
-from terrazzo.predict import segment
+from terrazzo.predict import TorchBackend, WholeImage, to_ids
 from terrazzo.train.build import (
     Parts,
     build_batches,
@@ -115,11 +115,12 @@ def finish(recipe: Recipe, parts: Parts, folder: RunFolder, state: State, *, fin
     model, card = load_model(folder.best, device=str(parts.accelerator.device))
     evaluation = evaluate(model, parts.validation_data)
     if parts.accelerator.is_main_process:
+        whole = WholeImage(TorchBackend(model))
         write_report(
             folder.report,
             evaluation,
             dataset=parts.validation_data,
-            predict=lambda image: segment(model, image),
+            predict=lambda image: to_ids(whole(image)),
             title=f"{recipe.model.kind} on {recipe.data.kind}",
             history=read_log(folder.log),
             model_facts=card.facts(),
