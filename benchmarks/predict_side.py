@@ -80,9 +80,10 @@ def main() -> None:
     out.mkdir()
     turn = turn_of(side, network, images, out)
     count = len(list(images.iterdir()))
-    with FlopCounterMode(display=False) as counter, torch.device("meta"), torch.no_grad():
-        size = cv2.imread(str(next(images.iterdir()))).shape[:2]  # type: ignore[union-attr]
-        peer_network(network)(torch.zeros(1, 3, *size))
+    size = cv2.imread(str(next(images.iterdir()))).shape[:2]  # type: ignore[union-attr]
+    empty = peer_network(network).to("meta")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        empty(torch.zeros(1, 3, *size, device="meta"))
     facts: dict[str, Any] = {"gflop": counter.get_total_flops() / 1e9}
     print(json.dumps(facts), flush=True)
     before = resident("VmRSS")

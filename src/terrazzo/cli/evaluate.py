@@ -24,13 +24,13 @@ from terrazzo.cli.prediction import (
     on_ray,
     settings_from,
 )
+from terrazzo.cli.scoring import Scorer, metric_names
 from terrazzo.core.errors import RequestError
 
 if TYPE_CHECKING:
     from terrazzo.datasets import SegmentationDataset
     from terrazzo.evaluate import Evaluation
-    from terrazzo.evaluate.speed import Stopwatch
-    from terrazzo.predict import Predictor, PredictSettings
+    from terrazzo.predict import Predictor
 
 
 def evaluate(
@@ -69,11 +69,11 @@ def evaluate(
     tune_postprocess: Annotated[
         bool, typer.Option("--tune-postprocess", help="Choose post-processing by cross-validation.")
     ] = False,
+    device: DeviceOption = "auto",
+    json: JsonOption = None,
     engine: EngineOption = "local",
     address: AddressOption = None,
     workers: WorkersOption = None,
-    device: DeviceOption = "auto",
-    json: JsonOption = None,
 ) -> None:
     """Score a model at the original resolution of the ground truth, with its protocol and interval."""
     from terrazzo.datasets import open_dataset
@@ -99,10 +99,10 @@ def evaluate(
         raise RequestError("A second model is shown in a folder: give --report a folder, as --report errors.")
     predictor, dataset = build_predictor(settings), open_dataset(data, split=split)
     check_labels(predictor.labels, dataset.labels)
-    if cluster:
-        evaluation = _score_on_ray(to, settings, dataset, metrics, address, workers)
-    else:
-        evaluation = _score(to, predictor, dataset, metrics, watch)
+    scorer = Scorer(to, dataset, cluster, address, workers)
+    evaluation = scorer.score(settings, predictor, watch, metric_names(metrics, dataset))
+    if report is not None and settings.tta != "none":
+        evaluation = scorer.with_gain(settings, evaluation, watch)
     print_scores(to, evaluation)
     facts: dict[str, Any] = evaluation.to_json()
     if not cluster:
@@ -112,42 +112,13 @@ def evaluate(
         _keep(to, evaluation, save_counts)
     if report is not None:
         rival = None if second is None else (str(against), build_predictor(second))
-        _report(to, report, (str(model), predictor), evaluation, dataset, rival=rival)
+        speed = {} if cluster else {"speed in this run": watch.words}
+        _report(to, report, (str(model), predictor), evaluation, dataset, rival=rival, speed=speed)
     if calibrate:
         facts["calibration"] = _calibrate(to, model, predictor, dataset)
     if tune_postprocess:
         facts["postprocess"] = _tune(to, predictor, dataset)
     write_json(json, facts)
-
-
-def _score(
-    to: Console, predictor: "Predictor", dataset: "SegmentationDataset", metrics: str, watch: "Stopwatch"
-) -> "Evaluation":
-    from terrazzo.evaluate import evaluate as score
-    from terrazzo.metrics import build_meters, fitting_meters
-
-    names = [name.strip() for name in metrics.split(",") if name.strip()]
-    chosen = fitting_meters(dataset.labels) if names == ["all"] else names
-    meters = build_meters(chosen, dataset.labels)
-    with progress_bar(to, "scoring") as progress:
-        return score(predictor, dataset, meters=meters, watch=watch, progress=progress)
-
-
-def _score_on_ray(
-    to: Console,
-    settings: "PredictSettings",
-    dataset: "SegmentationDataset",
-    metrics: str,
-    address: str | None,
-    workers: int | None,
-) -> "Evaluation":
-    from terrazzo.evaluate.engine_ray import evaluate_with_ray
-
-    names = [name.strip() for name in metrics.split(",") if name.strip()]
-    with progress_bar(to, "scoring") as progress:
-        return evaluate_with_ray(
-            settings, dataset, address=address, workers=workers, meters=names, progress=progress
-        )
 
 
 def _tune(to: Console, predictor: "Predictor", dataset: "SegmentationDataset") -> dict[str, Any]:
@@ -156,6 +127,8 @@ def _tune(to: Console, predictor: "Predictor", dataset: "SegmentationDataset") -
     with progress_bar(to, "tuning") as progress:
         found = tune(predictor, dataset, progress=progress)
     to.print(found.words)
+    for note in found.notes:
+        to.print(f"[dim]Note: {note}[/]")
     if found.chosen != "none":
         to.print(f'Use it by: --postprocess "{found.chosen}"', markup=False)
     facts: dict[str, Any] = found.to_json()
@@ -177,6 +150,7 @@ def _report(
     dataset: "SegmentationDataset",
     *,
     rival: "tuple[str, Predictor] | None",
+    speed: dict[str, str],
 ) -> None:
     """Write one page, or a folder that shows every image under one model or two."""
     from terrazzo.evaluate import Contender, write_explorer, write_report
@@ -184,14 +158,14 @@ def _report(
 
     name, predictor = scored
     title = f"{Path(name).name} on {dataset.kind} {dataset.split}"
+    facts = {**predictor.card.facts(), **speed}
     if place.suffix == ".html":
-        facts = predictor.card.facts()
         write_report(
             place, evaluation, dataset=dataset, predict=predictor.predict, title=title, model_facts=facts
         )
         to.print(f"Report: {place}")
         return
-    contenders = [Contender(name, evaluation, predictor.answer, predictor.card.facts())]
+    contenders = [Contender(name, evaluation, predictor.answer, facts)]
     if rival is not None:
         with progress_bar(to, f"scoring {rival[0]}") as progress:
             found = score(rival[1], dataset, progress=progress)

@@ -68,8 +68,8 @@ def run() -> None:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         _fail(error, f"{where}{error.strerror or error}", 1, debug=debug)
-    except KeyboardInterrupt:
-        typer.echo("Interrupted.", err=True)
+    except KeyboardInterrupt as stopped:  # some say what is kept
+        typer.echo(str(stopped) or "Interrupted.", err=True)
         sys.exit(INTERRUPTED)
 
 

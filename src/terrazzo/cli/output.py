@@ -49,7 +49,9 @@ def write_json(path: Path | None, facts: Mapping[str, Any] | Sequence[Any]) -> N
 
 
 def print_scores(to: Console, evaluation: "Evaluation") -> None:
-    """Print headline, per-class table and what the score means."""
+    """Print headline, per-class table, what the meters found, and what the score means."""
+    from terrazzo.evaluate.details import sections
+
     facts = evaluation.to_json()
     table = Table(box=None, pad_edge=False)
     table.add_column("class")
@@ -64,24 +66,17 @@ def print_scores(to: Console, evaluation: "Evaluation") -> None:
         f"\nmIoU [bold]{percent(facts['miou'])}[/] (95% interval {percent(low)} to {percent(high)}), "
         f"pixel accuracy {percent(facts['pixel_accuracy'])}, macro F1 {percent(facts['macro_f1'])}"
     )
-    for line in detail_lines(evaluation.details):
-        to.print(line)
+    for part in sections(evaluation.details, charts=False):
+        to.print(f"{part.title}: {part.words or 'see --json'}")
     protocol = evaluation.protocol
     to.print(
         f"[dim]{protocol.images} images of {protocol.data} {protocol.split}, scored at the resolution of the "
         f"{protocol.resolution}; {protocol.averaging}; {protocol.void}; interval by {protocol.interval}[/]"
     )
-    for note in protocol.notes:
+    if protocol.name:
+        to.print(f"[dim]Protocol {protocol.name}[/]")
+    for note in filter(None, (protocol.nearly, *protocol.notes)):
         to.print(f"[dim]Note: {note}[/]")
-
-
-def detail_lines(details: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Write what each meter found in one line: its single numbers; tables and curves are in the JSON."""
-    lines = []
-    for name, found in details.items():
-        numbers = {key: value for key, value in found.items() if isinstance(value, float)}
-        lines.append(f"{name}: " + ", ".join(f"{key} {value:.4g}" for key, value in numbers.items()))
-    return [line if not line.endswith(": ") else f"{line}see --json" for line in lines]
 
 
 @contextmanager

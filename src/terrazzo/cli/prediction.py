@@ -34,15 +34,28 @@ PostprocessOption = Annotated[
     typer.Option(metavar="STEPS", help="Done to the labels afterwards, as drop-clusters=70;largest=Road."),
 ]
 DropClustersOption = Annotated[
-    str | None, typer.Option(metavar="AREA", help="Short for a first step drop-clusters=AREA.")
+    str | None, typer.Option(metavar="AREA", help="Short for a last step drop-clusters=AREA.")
 ]
-EngineOption = Annotated[str, typer.Option(metavar="local|ray", help="ray: by the workers of a Ray cluster.")]
+RAY_PANEL = "Many machines"
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        metavar="local|ray", help="ray: by the workers of a Ray cluster.", rich_help_panel=RAY_PANEL
+    ),
+]
 AddressOption = Annotated[
     str | None,
-    typer.Option(metavar="URL", help="Of a Ray cluster, as ray://head:10001 [default: local]."),
+    typer.Option(
+        metavar="URL",
+        help="Of a Ray cluster, as ray://head:10001 [default: local].",
+        rich_help_panel=RAY_PANEL,
+    ),
 ]
 WorkersOption = Annotated[
-    int | None, typer.Option(min=1, help="Of the engine ray [default: one per GPU or four CPUs].")
+    int | None,
+    typer.Option(
+        min=1, help="Of the engine ray [default: one per GPU or four CPUs].", rich_help_panel=RAY_PANEL
+    ),
 ]
 
 
@@ -87,7 +100,7 @@ def on_ray(engine: str, address: str | None, workers: int | None) -> bool:
 
 
 def _steps(postprocess: str, drop_clusters: str | None) -> str:
-    """Put the short form in front of the other steps.
+    """Put the short form behind the other steps: what they leave in crumbs is then dropped, too.
 
     Raises:
         RequestError: the steps are in a file, which a short form cannot join.
@@ -96,5 +109,5 @@ def _steps(postprocess: str, drop_clusters: str | None) -> str:
         return postprocess
     if postprocess.lower().endswith((".yaml", ".yml")):
         raise RequestError("--drop-clusters joins steps given as text; write it into the file instead.")
-    first = f"drop-clusters={drop_clusters}"
-    return first if postprocess == "none" else f"{first};{postprocess}"
+    last = f"drop-clusters={drop_clusters}"
+    return last if postprocess == "none" else f"{postprocess};{last}"

@@ -6,6 +6,7 @@ Were they drawn apart, most of the width would be how the images differ, which b
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any
 
 from terrazzo.core.errors import RequestError
@@ -60,6 +61,7 @@ class Gain:
             "interval_method": self.interval.method,
             "note": self.interval.note,
             "time_ratio": self.time_ratio,
+            "words": self.words,
         }
 
 
@@ -76,7 +78,8 @@ def tta_gain(
     Args:
         without: of the plain network.
         augmented: of the same, with augmentation.
-        seconds: per image, without and with, from runs that alternated; their totals are compared.
+        seconds: per image, without and with; their means are compared. Of runs that alternated they say
+            more than of runs one after the other, in between which a machine may have become busy.
         resamples: how often the images are drawn again.
         seed: of the counted generator.
 
@@ -95,5 +98,5 @@ def tta_gain(
     units = found.units
     ends = float(found.low), float(found.high)
     interval = Interval(*ends, units.over, units.kind, units.note, 0.95, resamples, seed)
-    ratio = None if seconds is None else sum(seconds[1]) / sum(seconds[0])
+    ratio = None if seconds is None else fmean(seconds[1]) / fmean(seconds[0])
     return Gain(theirs.tta, without.scores.miou, augmented.scores.miou, interval, ratio)

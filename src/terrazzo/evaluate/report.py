@@ -6,6 +6,7 @@ from typing import Any
 
 from terrazzo.core import LabelMap
 from terrazzo.datasets import SegmentationDataset
+from terrazzo.evaluate.details import sections
 from terrazzo.evaluate.evaluation import Evaluation
 from terrazzo.evaluate.examples import Example, choose, make_example
 from terrazzo.evaluate.run import Predict, ids_and_prediction
@@ -24,7 +25,7 @@ def write_report(
     history: Sequence[Mapping[str, Any]] | None = None,
     model_facts: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write a self-contained HTML page: score, protocol, classes, confusions, examples, training curves.
+    """Write a self-contained HTML page: score, protocol, classes, confusions, meters, examples, curves.
 
     Args:
         path: the HTML file; its folder is made, a file there is replaced.
@@ -67,6 +68,7 @@ def head(
         "bars": _bars(evaluation),
         "confusions": evaluation.confusions(),
         "confusion": confusion_heat_map(evaluation.counts.pooled, labels.names),
+        "sections": sections(evaluation.details),
         "curves": training_curves(history or ()),
         "model_facts": dict(model_facts or {}),
     }

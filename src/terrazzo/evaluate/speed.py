@@ -33,10 +33,14 @@ class Stopwatch:
 
         return watched
 
+    @property
+    def warm(self) -> list[float]:
+        """Seconds of each prediction but the first, where there are more."""
+        return self.seconds[1:] or self.seconds
+
     def to_json(self) -> dict[str, float | None]:
         """Return images and megapixels per second, and median and 95th percentile of the time per image."""
-        after_first = slice(1, None) if len(self.seconds) > 1 else slice(None)
-        seconds, pixels = self.seconds[after_first], self.pixels[after_first]
+        seconds, pixels = self.warm, self.pixels[1:] or self.pixels
         if not seconds:
             return dict.fromkeys(("images_per_s", "megapixels_per_s", "median_ms", "p95_ms"))
         return {

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from terrazzo.core.errors import DataError, RequestError, unknown_name
 from terrazzo.predict.predictor import Predictor
-from terrazzo.predict.segment import to_ids
+from terrazzo.predict.segment import answer_of
 from terrazzo.predict.video.container import VideoFile
 from terrazzo.predict.video.flicker import FlickerCounter
 from terrazzo.predict.video.frames import Frame, Selection, Source
@@ -76,7 +76,7 @@ def predict_video(
         VideoStopped: Ctrl-C; what was finished stays.
     """
     selection = Selection(every, start, end)
-    smoother = None if smoothing is None else _smoother(predictor, smoothing)
+    smoother = None if smoothing is None else Smoother(smoothing)
     if not 0 <= crf <= 51:
         raise RequestError(f"The quality crf is {crf}; expected 0 (best) to 51.")
     source, target = Path(source), _target(Path(source), Path(out), kind)
@@ -165,7 +165,8 @@ class _Run:
             ) from error
         plain_HW, smoothed_HW = answer.ids, None
         if self._smoother is not None:
-            smoothed_HW = to_ids(self._smoother(answer.prediction, motion))
+            smoothed = answer_of(self._smoother(answer.prediction, motion))
+            smoothed_HW = self._predictor.finish(smoothed, frame.image_HWC).ids
         if self._flicker is not None:
             self._flicker.add(motion, plain_HW, smoothed_HW)
         return plain_HW if smoothed_HW is None else smoothed_HW
@@ -219,15 +220,6 @@ def _without_motion(frames: Generator[Frame]) -> Generator[tuple[Frame, Motion |
     with closing(frames):
         for frame in frames:
             yield frame, None
-
-
-def _smoother(predictor: Predictor, alpha: float) -> Smoother:
-    if predictor.method.postprocess != "none":
-        raise RequestError(
-            "Smoothing over time and post-processing do not go together yet: labels are read anew from the "
-            "smoothed probabilities. Leave one of them out."
-        )
-    return Smoother(alpha)
 
 
 def _open(source: Path, fps: float | None, predictor: Predictor) -> Source:
