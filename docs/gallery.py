@@ -129,9 +129,11 @@ def report(model: str, home: Path) -> Picture:
     """Photograph what the meters found, on the report's page."""
     page = home / "report.html"
     terrazzo("evaluate", model, "scenes", "--split", "test", "--metrics", "all", "--report", page)
+    alone = "<style>header, footer, section:not(#meters) { display: none }</style></head>"
+    page.write_text(page.read_text(encoding="utf-8").replace("</head>", alone), encoding="utf-8")
     shot = home / "shot.png"
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,1500"]
-    options += [f"--user-data-dir={home / 'profile'}", f"--screenshot={shot}", page.as_uri() + "#meters"]
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,1700"]
+    options += [f"--user-data-dir={home / 'profile'}", f"--screenshot={shot}", page.as_uri()]
     subprocess.run(["chromium", *options], check=True, capture_output=True)
     with Image.open(shot) as image:
         return np.asarray(image.convert("RGB"))
