@@ -12,7 +12,7 @@ help:
 	@echo "make test     install what the tests need and run all tests"
 	@echo "make check    format, lint, types, import order"
 	@echo "make format   write the format"
-	@echo "make bench    side-by-side measurements into benchmarks/results (an hour, on a quiet machine)"
+	@echo "make bench    side-by-side measurements into benchmarks/results (two hours, on a quiet machine)"
 	@echo "make zoo      train every architecture for a moment, write docs/zoo.md (half an hour)"
 	@echo "make choices  train once per loss, optimiser and schedule, write docs/choices.md (half an hour)"
 	@echo "make wheel    build the wheel, install it into a clean environment, run its demo"
@@ -62,6 +62,10 @@ bench: $(call GROUPS_READY,bench)
 	$(BIN)/python -m benchmarks.ten_minutes
 	$(BIN)/python -m benchmarks.switches
 	$(BIN)/python -m benchmarks.kernels
+	$(BIN)/python -m benchmarks.predict_speed
+	$(BIN)/python -m benchmarks.prediction_memory --out benchmarks/results/prediction_memory.json
+	$(BIN)/python -m benchmarks.scoring
+	$(BIN)/python -m benchmarks.raster
 
 zoo: $(call GROUPS_READY,bench)
 	$(BIN)/python -m benchmarks.zoo

@@ -149,6 +149,7 @@ def _pictures(
             probabilities=probabilities,
             confidence="entropy" if confidence == "entropy" else "max" if confidence else None,
             progress=progress,
+            announce=to.print,
         )
     to.print(f"{len(written)} image{'s' if len(written) != 1 else ''} segmented; the masks lie in {out}.")
     return [item.to_json() for item in written]

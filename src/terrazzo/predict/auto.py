@@ -118,6 +118,21 @@ def plan(
     return Plan(size, whole.peak, budget, tile, overlap, takes(tile))
 
 
+def plan_whole(inference: Inference, size: tuple[int, int], *, itemsize: int = 1) -> Plan:
+    """Return what an image of (H, W) takes in one piece, whether it fits or not."""
+    return Plan(size, _need(inference.backend, size, itemsize).peak, _budget(inference.backend))
+
+
+def plan_tiles(
+    inference: Inference, size: tuple[int, int], tile: int, overlap: int, *, itemsize: int = 1
+) -> Plan:
+    """Return what an image of (H, W) takes in tiles of a given size, whether they fit or not."""
+    backend = inference.backend
+    one = _need(backend, (min(tile, size[0]), min(tile, size[1])), itemsize).peak
+    whole = plan_whole(inference, size, itemsize=itemsize)
+    return Plan(size, whole.whole_bytes, whole.budget_bytes, tile, overlap, one + _kept(backend, size))
+
+
 class AutoTiled:
     """Images go whole where they fit into memory, else in tiles that do.
 
@@ -145,12 +160,11 @@ class AutoTiled:
         method = self.inference.method
         return replace(method, tiles="; ".join([method.tiles, *words]) if words else method.tiles)
 
-    def plan(self, image_HWC: NDArray[Any]) -> Plan:
-        """Return how an image will be predicted; its `sentence` is for people."""
-        height, width = image_HWC.shape[:2]
-        key = (height, width, 1 if image_HWC.dtype == np.uint8 else 4)
+    def plan(self, size: tuple[int, int], *, itemsize: int = 1) -> Plan:
+        """Return how an image of (H, W) will be predicted; arguments and errors as of `plan`."""
+        key = (*size, itemsize)
         if key not in self.plans:
-            self.plans[key] = plan(self.inference, (height, width), itemsize=key[2], budget=self.budget)
+            self.plans[key] = plan(self.inference, size, itemsize=itemsize, budget=self.budget)
         return self.plans[key]
 
     def __call__(self, image_HWC: NDArray[Any]) -> "Prediction":
@@ -160,7 +174,8 @@ class AutoTiled:
         )
         if small or self.backend.sides != 2:
             return self.inference(image_HWC)
-        return self.plan(image_HWC).apply(self.inference)(image_HWC)
+        size, itemsize = image_HWC.shape[:2], 1 if image_HWC.dtype == np.uint8 else 4
+        return self.plan(size, itemsize=itemsize).apply(self.inference)(image_HWC)
 
 
 def _budget(backend: Backend) -> int:

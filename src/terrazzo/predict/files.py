@@ -8,6 +8,7 @@ from terrazzo.core.errors import DataError, RequestError
 from terrazzo.core.memory import freed_memory_kept
 from terrazzo.core.volume_files import VOLUME_SUFFIXES, is_volume, volume_stem
 from terrazzo.predict.confidence import Kind
+from terrazzo.predict.foretell import foretell
 from terrazzo.predict.pipeline import Stages
 from terrazzo.predict.predictor import Predictor, read_pixels
 from terrazzo.predict.results import PredictedFile, cannot_write, results_of, write_results
@@ -38,6 +39,7 @@ def predict_files(
     probabilities: bool = False,
     confidence: Kind | None = None,
     progress: Progress | None = None,
+    announce: Callable[[str], None] | None = None,
 ) -> list[PredictedFile]:
     """Write the labels of images as PNG files of raw ids, `STEM.png`; of volumes `STEM.nii.gz`.
 
@@ -51,6 +53,7 @@ def predict_files(
         probabilities: also write `STEM_probabilities.npz`: `probabilities` (K, H, W) float16 and `names` (K).
         confidence: also write `STEM_confidence.png`, by "max" or "entropy"; not of volumes.
         progress: called after each image.
+        announce: told in one sentence, before the work, what memory the largest image takes.
 
     Returns:
         What was written for each image, in order.
@@ -70,6 +73,8 @@ def predict_files(
     images = find_images([inputs] if isinstance(inputs, str | PathLike) else inputs, out, volumes=volumes)
     plan = plan_files(images, out, overlay=overlay, probabilities=probabilities, confidence=bool(confidence))
     make_folder(out)
+    if announce and (sentence := foretell(predictor.inference, images)):
+        announce(sentence)
     written: list[PredictedFile] = []
     failures: list[str] = []
     stages = Stages(

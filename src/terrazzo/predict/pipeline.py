@@ -1,25 +1,24 @@
 """Three stages that overlap: while one item is worked on, the next is read and the one before is written.
 
-Reading and writing have a thread each; decoders, encoders and files let Python's other threads run. The work
-itself, the network's, stays in the thread that called: so it has all that belongs to that thread, and Ctrl-C
-reaches it. A few items wait between two stages at most, so memory does not grow with their number.
+Reading and writing have a thread each (`predict.stages`); decoders, encoders and files let Python's other
+threads run. The work itself, the network's, stays in the thread that called: so it has all that belongs to
+that thread, and Ctrl-C reaches it.
 """
 
-import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from typing import Generic, TypeVar
 
 from terrazzo.core.errors import DataError
+from terrazzo.predict.stages import Behind, ahead
 
 Item = TypeVar("Item")
 Read = TypeVar("Read")
 Done = TypeVar("Done")
 
 AHEAD = 2
-"""Items that are read before their turn."""
+"""Items that are read before their turn, the one being read among them."""
 
 BEHIND = 1
 """Items whose results wait for being written, beside the one that is."""
@@ -46,63 +45,43 @@ class Stages(Generic[Item, Read, Done]):
         self._read = read
         self._work = work
         self._write = write
-        self._broken = threading.Event()
 
     def run(self, items: Iterable[Item]) -> Iterator[tuple[Item, DataError | None]]:
         """Yield each item when its result has been written, with what was wrong with it."""
-        waiting: deque[tuple[Item, Future[None]]] = deque()
-        with ThreadPoolExecutor(1, "read") as reader, ThreadPoolExecutor(1, "write") as writer:
-            for item, read in self._ahead(reader, items):
-                waiting.append((item, self._start(writer, item, read)))
-                while waiting and (len(waiting) > 1 + BEHIND or waiting[0][1].done()):
-                    yield _outcome(*waiting.popleft())
-            while waiting:
-                yield _outcome(*waiting.popleft())
+        finished: deque[tuple[Item, DataError | None]] = deque()
 
-    def _ahead(
-        self, reader: ThreadPoolExecutor, items: Iterable[Item]
-    ) -> Iterator[tuple[Item, Future[Read]]]:
-        """Yield items with what is read of them, a few of them ahead."""
-        rest = iter(items)
-        coming: deque[tuple[Item, Future[Read]]] = deque()
-        try:
-            while True:
-                coming.extend(
-                    (item, reader.submit(self._read, item)) for item in islice(rest, 1 + AHEAD - len(coming))
-                )
-                if not coming:
-                    return
-                yield coming.popleft()
-        finally:
-            for _, read in coming:
-                read.cancel()
+        def write(handed: tuple[Item, Done | DataError]) -> None:
+            item, result = handed
+            finished.append((item, _error_of(self._write, item, result)))
 
-    def _start(self, writer: ThreadPoolExecutor, item: Item, read: Future[Read]) -> Future[None]:
-        """Work on an item and have its result written; what is wrong with it is told in its turn."""
-        try:
-            result = self._work(item, read.result())
-        except DataError as error:
-            told: Future[None] = Future()
-            told.set_exception(error)
-            return told
-        return writer.submit(self._write_unless_broken, item, result)
+        with closing(ahead(self._reading(items), AHEAD - 1)) as coming, Behind(write, BEHIND) as behind:
+            for item, read in coming:
+                behind.put((item, _unless_wrong(self._work, item, read)))
+                while finished:
+                    yield finished.popleft()
+        yield from finished
 
-    def _write_unless_broken(self, item: Item, result: Done) -> None:
-        if self._broken.is_set():
-            return
-        try:
-            self._write(item, result)
-        except DataError:
-            raise
-        except BaseException:
-            self._broken.set()
-            raise
+    def _reading(self, items: Iterable[Item]) -> Generator[tuple[Item, Read | DataError]]:
+        for item in items:
+            try:
+                yield item, self._read(item)
+            except DataError as error:
+                yield item, error
 
 
-def _outcome(item: Item, written: Future[None]) -> tuple[Item, DataError | None]:
-    """Wait for the end of an item; raise whatever is not about this item alone."""
+def _unless_wrong(
+    work: Callable[[Item, Read], Done], item: Item, given: Read | DataError
+) -> Done | DataError:
+    """Do the work; what is wrong with the item, now or before, takes the place of the result."""
+    if isinstance(given, DataError):
+        return given
     try:
-        written.result()
+        return work(item, given)
     except DataError as error:
-        return item, error
-    return item, None
+        return error
+
+
+def _error_of(write: Callable[[Item, Done], None], item: Item, result: Done | DataError) -> DataError | None:
+    """Write a result; return what was wrong with the item in this or any stage before."""
+    wrong = _unless_wrong(write, item, result)
+    return wrong if isinstance(wrong, DataError) else None

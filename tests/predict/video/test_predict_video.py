@@ -18,6 +18,7 @@ from terrazzo.core.images import read_mask, write_png
 from terrazzo.predict import Predictor
 from terrazzo.predict.video import VideoStopped, is_video, predict_video, writing
 from terrazzo.predict.video.kinds import Kind
+from terrazzo.predict.video.sequence import natural
 from tests.predict.small import LABELS, predictor, small
 from tests.predict.video.made import make_video, read_video, square, turn
 
@@ -315,6 +316,18 @@ def test_missing_av__says_what_to_install(
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(MissingExtraError, match=r'pip install "terrazzo\[video\]"'):
         predict_video(model, video, tmp_path / "out.mp4")
+
+
+def test_natural__sorts_numbers_as_numbers() -> None:
+    names = ["a10.png", "A2.png", "a1b3.png", "a1b20.png", "7.png", "x.png"]
+    assert [file.name for file in sorted(map(Path, reversed(names)), key=natural)] == [
+        "7.png",
+        "a1b3.png",
+        "a1b20.png",
+        "A2.png",
+        "a10.png",
+        "x.png",
+    ]
 
 
 def test_is_video__goes_by_the_name() -> None:

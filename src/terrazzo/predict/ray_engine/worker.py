@@ -4,6 +4,7 @@ import json
 import os
 import socket
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -25,7 +26,7 @@ ATTEMPTS = 4
 RESULTS = ("mask", "overlay", "probabilities")
 
 
-class Worker:
+class Worker(ABC):
     """The part that all workers share: tasks and rows as JSON, and what nobody can go on from.
 
     Args:
@@ -66,13 +67,13 @@ class Worker:
                 "Install the same version on all machines."
             )
 
+    @abstractmethod
     def work(self, task: Row) -> Row:
         """Answer one task; errors of this task alone belong into the row.
 
         Raises:
             TerrazzoError: nothing can go on.
         """
-        raise NotImplementedError
 
 
 class PredictActor(Worker):

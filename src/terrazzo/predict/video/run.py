@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from terrazzo.core.errors import DataError, RequestError, unknown_name
 from terrazzo.predict.predictor import Predictor
 from terrazzo.predict.segment import answer_of
+from terrazzo.predict.stages import Behind, ahead
 from terrazzo.predict.video.container import VideoFile
 from terrazzo.predict.video.flicker import FlickerCounter
 from terrazzo.predict.video.frames import Frame, Selection, Source
@@ -22,7 +23,6 @@ from terrazzo.predict.video.motion import Motion, MotionMeter
 from terrazzo.predict.video.result import VideoResult, VideoStopped
 from terrazzo.predict.video.sequence import FrameFolder
 from terrazzo.predict.video.smoothing import Smoother
-from terrazzo.predict.video.stages import Behind, ahead
 from terrazzo.predict.video.writing import TABLE, PngWriter, VideoWriter, Writer, part_of
 
 AnyPath = str | PathLike[str]

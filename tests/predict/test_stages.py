@@ -3,12 +3,10 @@
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from terrazzo.predict.video.sequence import natural
-from terrazzo.predict.video.stages import Behind, ahead
+from terrazzo.predict.stages import Behind, ahead
 
 
 def test_ahead__keeps_order_and_works_ahead_but_not_far() -> None:
@@ -77,15 +75,3 @@ def _hand_in(stage: Behind[int], count: int, error: BaseException | None = None)
             stage.put(number)
         if error is not None:
             raise error
-
-
-def test_natural__sorts_numbers_as_numbers() -> None:
-    names = ["a10.png", "A2.png", "a1b3.png", "a1b20.png", "7.png", "x.png"]
-    assert [file.name for file in sorted(map(Path, reversed(names)), key=natural)] == [
-        "7.png",
-        "a1b3.png",
-        "a1b20.png",
-        "A2.png",
-        "a10.png",
-        "x.png",
-    ]

@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 Item = TypeVar("Item")
 
 DEPTH: Final = 4
-"""Items that may wait between two stages; each is a frame or two."""
+"""Items that may wait between two stages, unless said otherwise."""
 
 PATIENCE_S: Final = 0.1
 """How often a waiting stage looks whether the others are still there."""
