@@ -63,7 +63,7 @@ bench: $(call GROUPS_READY,bench)
 	$(BIN)/python -m benchmarks.switches
 	$(BIN)/python -m benchmarks.kernels
 	$(BIN)/python -m benchmarks.predict_speed
-	$(BIN)/python -m benchmarks.prediction_memory --out benchmarks/results/prediction_memory.json
+	$(BIN)/python -m benchmarks.prediction_memory
 	$(BIN)/python -m benchmarks.scoring
 	$(BIN)/python -m benchmarks.raster
 

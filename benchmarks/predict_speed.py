@@ -154,15 +154,16 @@ def add_shares(rows: list[dict[str, Any]], roof: float, convolution_roof: float)
 def table(rows: Sequence[dict[str, Any]]) -> str:
     """Return the rows as Markdown."""
     lines = [
-        "| network | peer | ours | speed | share of the matrix product's rate | peak memory, peer | ours | "
-        "other labels |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| network | peer | ours | speed | of a matrix product's rate | of a convolution's | "
+        "peak memory, peer | ours | other labels |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
         peer, ours = row["sides"]["peer"], row["sides"]["ours"]
         lines.append(
             f"| {row['network']} | {peer['ms_per_image']:.0f} ms | {ours['ms_per_image']:.0f} ms | "
             f"{ours['times_the_peer']:.2f} x | {ours['share_of_roof']:.0%} | "
+            f"{ours['share_of_convolution_roof']:.0%} | "
             f"{peer['peak_mib_over_the_loaded_model']} MiB | {ours['peak_mib_over_the_loaded_model']} MiB | "
             f"{ours['pixels_unlike_the_peer']:.0e} |"
         )

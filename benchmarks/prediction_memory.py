@@ -1,6 +1,6 @@
 """The memory that a prediction takes, beside what was said before it: one process per network.
 
-    python -m benchmarks.prediction_memory --out benchmarks/results/prediction_memory.json
+    python -m benchmarks.prediction_memory       # into benchmarks/results and docs/large-images.md
 
 Measured is the peak of the process's resident memory during one prediction (VmHWM of Linux, which can be set
 back) over what was resident before it; the network has predicted a small image before, so that what is loaded
@@ -11,13 +11,17 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.machine import facts
+from benchmarks.pages import fill
 
+RESULTS = Path("benchmarks/results/prediction_memory.json")
+PAGE = Path("docs/large-images.md")
 NETWORKS = (
     ("unet-timm", "resnet34"),
     ("fpn", "resnet50"),
@@ -69,11 +73,25 @@ def resident(kind: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(kind))
 
 
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Return estimate over measured peak as Markdown, a network a line."""
+    lines = [
+        "| network | " + " | ".join(f"{height} x {width}" for height, width in SIZES) + " |",
+        "|---|" + "---|" * len(SIZES),
+    ]
+    for name, encoder in NETWORKS:
+        own = [row for row in rows if (row["model"], row["encoder"]) == (name, encoder)]
+        cells = [f"{row['ratio']:.2f} of {row['measured_bytes'] / 2**20:.0f} MiB" for row in own]
+        lines.append(f"| `{name}` {encoder} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Measure all networks and write one JSON."""
+    """Measure all networks, keep the figures, write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--one", help="measure this network in this process: a JSON list")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--page", type=Path, default=PAGE)
     options = parser.parse_args()
     if options.one:
         name, encoder, size = json.loads(options.one)
@@ -82,8 +100,8 @@ def main() -> None:
     rows = [measure(name, encoder, size) for name, encoder in NETWORKS for size in SIZES]
     for row in rows:
         print(json.dumps(row))
-    if options.out:
-        options.out.write_text(json.dumps({"machine": facts(), "rows": rows}, indent=1) + "\n")
+    options.out.write_text(json.dumps({"machine": facts(), "rows": rows}, indent=1) + "\n")
+    fill(options.page, "memory", table(rows))
 
 
 if __name__ == "__main__":
