@@ -44,7 +44,7 @@ def measure_here(name: str, encoder: str | None, size: tuple[int, int]) -> dict[
     """Predict one image of noise, and compare the peak with the estimate."""
     from terrazzo.models import build_model
     from terrazzo.predict import TorchBackend, WholeImage, to_ids
-    from terrazzo.predict.memory import needed
+    from terrazzo.predict.tiles.memory import needed
 
     options: dict[str, Any] = {"pretrained": False} | ({"encoder": encoder} if encoder else {})
     model = build_model(name, num_classes=19, **options).eval()

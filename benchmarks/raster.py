@@ -90,7 +90,7 @@ def make(path: Path, size: int) -> None:
 
 def predict_here(path: Path, out: Path, tile: int) -> dict[str, Any]:
     """Predict in this process, and say what it took."""
-    from terrazzo.predict.raster import predict_raster
+    from terrazzo.predict.raster.run import predict_raster
 
     begin = time.perf_counter()
     some = predictor()

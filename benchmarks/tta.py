@@ -28,7 +28,7 @@ from terrazzo.evaluate import Evaluation, Protocol, tta_gain
 from terrazzo.metrics import ConfusionCounts, bootstrap_interval, score
 from terrazzo.predict import Ensemble, Inference, Method, Predictor, TestTime, load, to_ids
 from terrazzo.predict.inference import to_batch
-from terrazzo.predict.merging import merge
+from terrazzo.predict.views.merging import merge
 
 SCALES = "scale=0.75:1:1.25"
 TEXTS = (

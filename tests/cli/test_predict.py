@@ -12,7 +12,7 @@ from terrazzo.cli.prediction import settings_from
 from terrazzo.core.errors import DataError, RequestError
 from terrazzo.core.images import read_mask, write_png
 from terrazzo.models import build_model
-from tests.predict.rasters import noise, read_ids, write_raster
+from tests.predict.raster.made import noise, read_ids, write_raster
 from tests.predict.small import LABELS
 from tests.predict.video.made import make_video, square
 

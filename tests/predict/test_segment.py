@@ -12,7 +12,7 @@ from terrazzo.core.errors import DataError
 from terrazzo.core.prediction import to_probabilities
 from terrazzo.models import build_model
 from terrazzo.models.base import SegmentationModel
-from terrazzo.predict.backend import _full_precision
+from terrazzo.predict.backends.torch_backend import _full_precision
 from terrazzo.predict.segment import infer, probabilities, segment, to_ids
 
 

@@ -1,23 +1,19 @@
 """Image in, labels out: the one path from an image to a label map, and its uses on files and folders."""
 
 from terrazzo.core.prediction import to_probabilities
-from terrazzo.predict.auto import AutoTiled, Plan, plan
-from terrazzo.predict.backend import Backend, TorchBackend
+from terrazzo.predict.backends import Backend, TorchBackend
 from terrazzo.predict.confidence import confidence_map, write_confidence
-from terrazzo.predict.dropout import monte_carlo
-from terrazzo.predict.ensemble import Ensemble, ensemble_predictor, load_ensemble
 from terrazzo.predict.files import PredictedFile, predict_files
 from terrazzo.predict.inference import Inference, Method, WholeImage
+from terrazzo.predict.members import Ensemble, ensemble_predictor, load_ensemble, monte_carlo, uncertainty
 from terrazzo.predict.postprocess import Postprocess, parse_postprocess
 from terrazzo.predict.predictor import Predictor, load
 from terrazzo.predict.raster import PredictedRaster, predict_raster
 from terrazzo.predict.segment import Answer, answer, answer_of, infer, probabilities, segment, to_ids
 from terrazzo.predict.settings import PredictSettings, build_predictor, parse_tile
 from terrazzo.predict.tempered import Tempered
-from terrazzo.predict.tiled import Tiled
-from terrazzo.predict.tta import TestTime, with_tta
-from terrazzo.predict.tta_spec import TestTimeSpec, parse_tta
-from terrazzo.predict.uncertainty import uncertainty
+from terrazzo.predict.tiles import AutoTiled, Plan, Tiled, plan
+from terrazzo.predict.views import TestTime, TestTimeSpec, parse_tta, with_tta
 
 __all__ = [
     "Answer",

@@ -70,7 +70,7 @@ def write_confidence(path: str | Path, confidence_HW: NDArray[np.uint8], kind: K
 
 
 def _one_minus_entropy(prediction: Prediction) -> NDArray[np.uint8]:
-    from terrazzo.predict.uncertainty import entropy_map
+    from terrazzo.predict.members.uncertainty import entropy_map
 
     classes = prediction.logits.shape[1]
     if classes == 1:

@@ -8,10 +8,10 @@ from terrazzo.core.errors import DataError, RequestError
 from terrazzo.core.memory import freed_memory_kept
 from terrazzo.core.volume_files import VOLUME_SUFFIXES, is_volume, volume_stem
 from terrazzo.predict.confidence import Kind
-from terrazzo.predict.foretell import foretell
 from terrazzo.predict.pipeline import Stages
 from terrazzo.predict.predictor import Predictor, read_pixels
 from terrazzo.predict.results import PredictedFile, cannot_write, results_of, write_results
+from terrazzo.predict.tiles.foretell import foretell
 
 __all__ = [
     "AnyPath",

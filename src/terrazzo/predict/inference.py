@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from terrazzo.core.errors import DataError
 from terrazzo.core.prediction import Prediction, logits_size
-from terrazzo.predict.backend import Backend
+from terrazzo.predict.backends.base import Backend
 
 
 @dataclass(frozen=True)

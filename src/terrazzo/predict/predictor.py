@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from terrazzo.core.errors import DataError, RequestError
 from terrazzo.core.prediction import to_probabilities
-from terrazzo.predict.backend import TorchBackend
+from terrazzo.predict.backends.torch_backend import TorchBackend
 from terrazzo.predict.inference import Inference, Method, WholeImage
 from terrazzo.predict.segment import Answer, Ids, to_ids
 from terrazzo.predict.tempered import Tempered, calibrated, temper

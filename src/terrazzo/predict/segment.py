@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from terrazzo.core.prediction import Prediction, to_probabilities
-from terrazzo.predict.backend import TorchBackend
+from terrazzo.predict.backends.torch_backend import TorchBackend
 from terrazzo.predict.inference import WholeImage
 
 if TYPE_CHECKING:

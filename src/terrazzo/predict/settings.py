@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from terrazzo.core.errors import RequestError
-from terrazzo.predict.auto import AutoTiled
-from terrazzo.predict.backend import Backend, TorchBackend
-from terrazzo.predict.dropout import monte_carlo
-from terrazzo.predict.ensemble import ensemble_predictor
+from terrazzo.predict.backends.base import Backend
+from terrazzo.predict.backends.torch_backend import TorchBackend
 from terrazzo.predict.inference import Inference, WholeImage
+from terrazzo.predict.members.dropout import monte_carlo
+from terrazzo.predict.members.ensemble import ensemble_predictor
 from terrazzo.predict.predictor import Predictor, load
-from terrazzo.predict.tiled import Tiled
-from terrazzo.predict.tta import with_tta
+from terrazzo.predict.tiles.auto import AutoTiled
+from terrazzo.predict.tiles.tiled import Tiled
+from terrazzo.predict.views.tta import with_tta
 
 Tile = int | Literal["auto", "whole"]
 

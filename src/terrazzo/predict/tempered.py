@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from terrazzo.core.errors import RequestError
 from terrazzo.core.prediction import Prediction
-from terrazzo.predict.backend import Backend
+from terrazzo.predict.backends.base import Backend
 from terrazzo.predict.inference import Inference, Method
 
 if TYPE_CHECKING:
