@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from terrazzo.evaluate import Evaluation
     from terrazzo.predict import Predictor
 
+CONFUSIONS = 20
+"""How many of the largest mistakes the JSON names."""
+
 
 def evaluate(
     model: ModelArgument,
@@ -104,7 +107,7 @@ def evaluate(
     if report is not None and settings.tta != "none":
         evaluation = scorer.with_gain(settings, evaluation, watch)
     print_scores(to, evaluation)
-    facts: dict[str, Any] = evaluation.to_json()
+    facts: dict[str, Any] = {**evaluation.to_json(), "confusions": evaluation.confusions(limit=CONFUSIONS)}
     if not cluster:
         to.print(f"[dim]Speed in this run: {watch.words}[/]")
         facts["speed"] = watch.to_json()

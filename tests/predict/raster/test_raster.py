@@ -17,8 +17,8 @@ from affine import Affine
 from terrazzo.core.errors import DataError, RequestError, TerrazzoError
 from terrazzo.core.labels import LabelClass, LabelMap
 from terrazzo.core.prediction import Prediction
-from terrazzo.predict import Predictor, TorchBackend, WholeImage, raster_rows, to_ids
-from terrazzo.predict.raster.run import predict_raster
+from terrazzo.predict import Predictor, TorchBackend, WholeImage, to_ids
+from terrazzo.predict.raster import predict_raster, rows
 from terrazzo.predict.tiles.tiled import Tiled
 from tests.predict.raster.made import PLACE, genuine, noise, read_ids, write_raster
 from tests.predict.small import LABELS, predictor, small
@@ -54,7 +54,7 @@ def test_predict_raster__the_same_in_panels(
     """A wide raster is cut into panels of columns so that memory does not depend on its width."""
     some = predictor(small())
     predict_raster(some, scene, tmp_path / "one.tif", confidence=True, **CUT)
-    monkeypatch.setattr(raster_rows, "SUMS_BYTES", 15_000)
+    monkeypatch.setattr(rows, "SUMS_BYTES", 15_000)
     calls: list[Any] = []
     some.inference = Watched(some.inference.backend, calls)
     predict_raster(some, scene, tmp_path / "many.tif", confidence=True, **CUT)
@@ -312,7 +312,7 @@ def test_predict_raster__interrupted_anywhere_it_ends_in_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, panels: bool
 ) -> None:
     if panels:
-        monkeypatch.setattr(raster_rows, "SUMS_BYTES", 15_000)
+        monkeypatch.setattr(rows, "SUMS_BYTES", 15_000)
     path = write_raster(tmp_path / "scene.tif", noise(333, 300))
     asked = {"confidence": True, "polygons": "geojson", **CUT}
     some = predictor(small())
