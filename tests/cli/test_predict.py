@@ -1,10 +1,12 @@
 """`terrazzo predict`: what goes where, which wishes are refused, and what is said."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rasterio
 
 from terrazzo.checkpoint import save_model
 from terrazzo.cli.predict import predict
@@ -12,7 +14,7 @@ from terrazzo.cli.prediction import settings_from
 from terrazzo.core.errors import DataError, RequestError
 from terrazzo.core.images import read_mask, write_png
 from terrazzo.models import build_model
-from tests.predict.raster.made import noise, read_ids, write_raster
+from tests.predict.raster.made import PLACE, noise, read_ids, write_raster
 from tests.predict.small import LABELS
 from tests.predict.video.made import make_video, square
 
@@ -107,6 +109,45 @@ def test_wishes_that_would_do_nothing__are_refused_before_any_work(
     with pytest.raises(RequestError, match=sentence):
         predict(model, inputs, given / "out", **wishes)
     assert not (given / "out").exists() or not any((given / "out").iterdir())
+
+
+def test_folder__rasters_in_it_keep_their_place(model: Path, given: Path) -> None:
+    (given / "mixed/deep").mkdir(parents=True)
+    (given / "land.tif").rename(given / "mixed/deep/land.tif")
+    (given / "photo.png").rename(given / "mixed/photo.png")
+    predict(model, ["mixed"], given / "out", json=given / "p.json")
+    with rasterio.open(given / "out/land.tif") as file:
+        assert file.crs == PLACE["crs"]
+    assert read_mask(given / "out/photo.png").shape == (48, 64)
+    assert len(json.loads((given / "p.json").read_text())) == 2
+
+
+def test_folder__rasters_of_one_name_are_refused_before_any_work(model: Path, given: Path) -> None:
+    for name in ("a", "b"):
+        (given / "lands" / name).mkdir(parents=True)
+        write_raster(given / "lands" / name / "land.tif", noise(40, 40))
+    with pytest.raises(RequestError, match=r"a/land\.tif and .*b/land\.tif would both be written"):
+        predict(model, ["lands"], given / "out")
+
+
+def test_without_rasterio__a_lost_place_is_said(
+    model: Path, given: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "rasterio", None)
+    monkeypatch.setattr("terrazzo.predict.sources.find_spec", lambda name: None)
+    predict(model, ["land.tif", "photo.png"], given / "out")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Note: land.tif has a place on earth, lost in a PNG. To keep it: pip install" in said
+    assert "'terrazzo[raster]'" in said
+    assert read_mask(given / "out/land.png").shape == (70, 90)
+
+
+def test_brackets_in_names__are_printed(model: Path, given: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (given / "land.tif").rename(given / "land [a].tif")
+    predict(model, ["land [a].tif"], given / "out [b]")
+    said = " ".join(capsys.readouterr().out.split())
+    assert "land [a].tif segmented" in said
+    assert "out [b]/land [a].tif" in said.replace("out [b]/ ", "out [b]/")
 
 
 def test_corrupt_video__is_one_sentence_and_what_was_finished_stays(model: Path, given: Path) -> None:

@@ -138,7 +138,7 @@ def _say(to: Console, made: "Preview", out: Path) -> None:
             f"Image and mask moved alike in {agreed} of {len(made.checks)} samples checked by their edges."
         )
     for check in made.problems:
-        to.print(f"{check.sample}, {', '.join(check.operations)}: {check.problem}", markup=False)
+        to.print(f"{check.sample}, {', '.join(check.operations)}: {check.problem}")
 
 
 @augment.command()

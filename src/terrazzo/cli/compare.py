@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from terrazzo.cli.output import JsonOption, console, percent, progress_bar, write_json
+from terrazzo.cli.output import JsonOption, console, percent, progress_bar, say_notes, write_json
 from terrazzo.core.errors import RequestError
 
 if TYPE_CHECKING:
@@ -115,14 +116,15 @@ def print_comparison(to: Console, comparison: "Comparison") -> None:
     for row in facts["per_class"]:
         table.add_row(row["name"], *_cells(row), {"a": "A", "b": "B", "none": ""}[row["verdict"]])
     to.print(table)
-    to.print(f"\nmIoU A {percent(facts['a'])}, B {percent(facts['b'])}. [bold]{facts['words']}[/]")
+    scores = f"\nmIoU A {percent(facts['a'])}, B {percent(facts['b'])}. "
+    to.print(Text.assemble(scores, (facts["words"], "bold")))
     protocol = facts["protocol"]
     to.print(
-        f"[dim]{protocol['images']} images of {protocol['data']} {protocol['split']}, paired over "
-        f"{comparison.miou.units.over}; protocol {protocol['name'] or protocol['fingerprint']}[/]"
+        f"{protocol['images']} images of {protocol['data']} {protocol['split']}, paired over "
+        f"{comparison.miou.units.over}; protocol {protocol['name'] or protocol['fingerprint']}",
+        style="dim",
     )
-    for note in facts["notes"]:
-        to.print(f"[dim]Note: {note}[/]")
+    say_notes(to, facts["notes"])
 
 
 def _cells(row: dict[str, Any]) -> Sequence[str]:

@@ -80,16 +80,16 @@ def _cache_facts() -> dict[str, Any]:
 
 
 def _print_one(to: Console, kind: "Kind") -> None:
-    to.print(f"[bold]{kind.name}[/]  {kind.summary}\n", soft_wrap=True)
+    to.print(f"[bold]{kind.name}[/]  {kind.summary}\n", soft_wrap=True, markup=True)
     about = kind.about
     if about is None:
-        to.print(kind.text.partition("\n")[2].strip(), markup=False)
+        to.print(kind.text.partition("\n")[2].strip())
         return
     counts = ", ".join(f"{split} {count:,}" for split, count in about.splits.items())
     facts = {"Get it at": about.homepage, "Licence": about.licence, "Cite": about.citation, "Images": counts}
     for what, value in facts.items():
-        to.print(f"{what + ':':<11}{value}", markup=False, soft_wrap=True)
-    to.print("Layout:", *about.layout, sep="\n           ", markup=False, soft_wrap=True)
+        to.print(f"{what + ':':<11}{value}", soft_wrap=True)
+    to.print("Layout:", *about.layout, sep="\n           ", soft_wrap=True)
     if about.download is not None:
         to.print(f"Download:  terrazzo datasets {kind.name} --root DIR --download", soft_wrap=True)
 
@@ -99,9 +99,9 @@ def _print_found(to: Console, found: "tuple[Found, ...]", root: Path | None) -> 
         return
     to.print(f"\nIn {root}:" if root is not None else "\nThere is:", soft_wrap=True)
     if len({split.note for split in found}) == 1 and found[0].images is None:
-        to.print(f"  nothing that can be opened. {found[0].note}", markup=False, soft_wrap=True)
+        to.print(f"  nothing that can be opened. {found[0].note}", soft_wrap=True)
         return
     for split in found:
         count = "not there" if split.images is None else f"{split.images:,} images"
         note = f"  ({split.note})" if split.note else ""
-        to.print(f"  {split.split:<10}{count}{note}", markup=False, soft_wrap=True)
+        to.print(f"  {split.split:<10}{count}{note}", soft_wrap=True)

@@ -27,13 +27,13 @@ def demo(
     with as_file(files("terrazzo.cli") / "demo.yaml") as recipe_file:
         recipe = read_recipe(recipe_file, budget=("minutes", minutes))
     run = out / "run"
-    to.print("[bold]1. Train[/] on scenes drawn by the program (no files needed)")
+    to.print("[bold]1. Train[/] on scenes drawn by the program (no files needed)", markup=True)
     result = train(recipe, run, resume=(run / "recipe.yaml").exists(), reporter=ConsoleReporter(to))
-    to.print("\n[bold]2. Score[/] on the validation split")
+    to.print("\n[bold]2. Score[/] on the validation split", markup=True)
     print_scores(to, result.evaluation)
     write_json(out / "scores.json", result.evaluation.to_json())
     write_json(json, result.evaluation.to_json())
-    to.print("\n[bold]3. Predict[/]")
+    to.print("\n[bold]3. Predict[/]", markup=True)
     predict_photos(to, run / "best", out)
     print_where_to_look(to, out, run)
 
@@ -68,6 +68,6 @@ def print_where_to_look(to: Console, out: Path, run: Path) -> None:
         ("model", run / "best", f"terrazzo predict {run / 'best'} YOUR_PHOTOS --out masks --overlay"),
         ("training log", run / "log.csv", f"tensorboard --logdir {run / 'tensorboard'}"),
     ]
-    to.print("\n[bold]Where to look[/]")
+    to.print("\n[bold]Where to look[/]", markup=True)
     for what, path, how in places:
         to.print(f"  {what:20} {path}  ({how})", soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from terrazzo.cli.output import JsonOption, console, print_scores, progress_bar, write_json
+from terrazzo.cli.output import JsonOption, console, print_scores, progress_bar, say_notes, write_json
 from terrazzo.cli.prediction import (
     AddressOption,
     DeviceOption,
@@ -109,7 +109,7 @@ def evaluate(
     print_scores(to, evaluation)
     facts: dict[str, Any] = {**evaluation.to_json(), "confusions": evaluation.confusions(limit=CONFUSIONS)}
     if not cluster:
-        to.print(f"[dim]Speed in this run: {watch.words}[/]")
+        to.print(f"Speed in this run: {watch.words}", style="dim")
         facts["speed"] = watch.to_json()
     if save_counts is not None:
         _keep(to, evaluation, save_counts)
@@ -130,10 +130,9 @@ def _tune(to: Console, predictor: "Predictor", dataset: "SegmentationDataset") -
     with progress_bar(to, "tuning") as progress:
         found = tune(predictor, dataset, progress=progress)
     to.print(found.words)
-    for note in found.notes:
-        to.print(f"[dim]Note: {note}[/]")
+    say_notes(to, found.notes)
     if found.chosen != "none":
-        to.print(f'Use it by: --postprocess "{found.chosen}"', markup=False)
+        to.print(f'Use it by: --postprocess "{found.chosen}"')
     facts: dict[str, Any] = found.to_json()
     return facts
 
@@ -187,8 +186,7 @@ def _calibrate(
     with progress_bar(to, "calibrating") as progress:
         found = fit(predictor, dataset, progress=progress)
     to.print(found.verdict)
-    for note in found.notes:
-        to.print(f"[dim]Note: {note}[/]")
+    say_notes(to, found.notes)
     store(model, found)
     to.print(f"The temperature is kept in {model}.")
     facts: dict[str, Any] = found.to_json()

@@ -118,7 +118,7 @@ def print_report(to: Console, report: "InspectReport") -> None:
         table.add_column(title, justify="right")
     for entry in report.classes:
         share = entry.pixels / labelled if labelled else None
-        table.add_row(escape(entry.name), f"{entry.pixels:,}", percent(share), f"{entry.images:,}")
+        table.add_row(entry.name, f"{entry.pixels:,}", percent(share), f"{entry.images:,}")
     to.print(table)
     if report.recommendation is not None:
         height, width = report.recommendation.crop
@@ -133,21 +133,25 @@ def print_report(to: Console, report: "InspectReport") -> None:
 def _print_suspects(to: Console, report: "InspectReport") -> None:
     if not report.suspects:
         return
-    to.print(f"\n[bold]The labels that the model contradicts most[/] (of {len(report.suspects):,})")
+    to.print(
+        f"\n[bold]The labels that the model contradicts most[/] (of {len(report.suspects):,})", markup=True
+    )
     for suspect in report.suspects[:MOST_SUSPECTS]:
-        to.print(f"  {suspect.score:.2f}  {escape(suspect.file)}  {escape(suspect.reason)}", soft_wrap=True)
+        to.print(f"  {suspect.score:.2f}  {suspect.file}  {suspect.reason}", soft_wrap=True)
 
 
 def _print_finding(to: Console, finding: "Finding") -> None:
     style = STYLES[finding.severity]
-    to.print(f"\n[{style}]{finding.severity}[/] [bold]{finding.kind}[/]  {escape(finding.message)}")
+    to.print(
+        f"\n[{style}]{finding.severity}[/] [bold]{finding.kind}[/]  {escape(finding.message)}", markup=True
+    )
     fixable = " [green](--fix repairs it)[/]" if finding.fixable else ""
-    to.print(f"  {escape(finding.advice)}{fixable}")
+    to.print(f"  {escape(finding.advice)}{fixable}", markup=True)
     files = list(finding.files[:MOST_FILES])
     if len(finding.files) > MOST_FILES:
         files.append(f"and {len(finding.files) - MOST_FILES:,} more")
     for file in files:
-        to.print(f"  [dim]{escape(file)}[/]", soft_wrap=True)
+        to.print(f"  {file}", style="dim", soft_wrap=True)
 
 
 def _fix(to: Console, survey: "Survey", report: "InspectReport", out: Path) -> None:

@@ -93,7 +93,7 @@ def _print_one(to: Console, summary: "ModelSummary") -> None:
     from terrazzo.models import MODELS
 
     entry = MODELS[summary.architecture]
-    to.print(f"[bold]{summary.architecture}[/]  {entry.title}\n{entry.paper} ({entry.year})")
+    to.print(f"[bold]{summary.architecture}[/]  {entry.title}\n{entry.paper} ({entry.year})", markup=True)
     table = Table(box=None, pad_edge=False)
     table.add_column("stage")
     for title in ("output", "stride", "parameters", "MMACs"):

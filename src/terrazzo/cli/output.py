@@ -1,7 +1,7 @@
 """What every verb prints with: consoles, the score table, and the `--json` file."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,8 +25,14 @@ JsonOption = Annotated[
 
 
 def console() -> Console:
-    """Return a console on standard output."""
-    return Console(highlight=False)
+    """Return a console on standard output; brackets in names of files and classes are no markup to it."""
+    return Console(highlight=False, markup=False)
+
+
+def say_notes(to: Console, notes: Iterable[str]) -> None:
+    """Print what a person should know, a line each."""
+    for note in notes:
+        to.print(f"Note: {note}", style="dim")
 
 
 def write_json(path: Path | None, facts: Mapping[str, Any] | Sequence[Any]) -> None:
@@ -64,26 +70,27 @@ def print_scores(to: Console, evaluation: "Evaluation") -> None:
     low, high = facts["miou_interval"]
     to.print(
         f"\nmIoU [bold]{percent(facts['miou'])}[/] (95% interval {percent(low)} to {percent(high)}), "
-        f"pixel accuracy {percent(facts['pixel_accuracy'])}, macro F1 {percent(facts['macro_f1'])}"
+        f"pixel accuracy {percent(facts['pixel_accuracy'])}, macro F1 {percent(facts['macro_f1'])}",
+        markup=True,
     )
     for part in sections(evaluation.details, charts=False):
         to.print(f"{part.title}: {part.words or 'see --json'}")
     protocol = evaluation.protocol
     to.print(
-        f"[dim]{protocol.images} images of {protocol.data} {protocol.split}, scored at the resolution of the "
-        f"{protocol.resolution}; {protocol.averaging}; {protocol.void}; interval by {protocol.interval}[/]"
+        f"{protocol.images} images of {protocol.data} {protocol.split}, scored at the resolution of the "
+        f"{protocol.resolution}; {protocol.averaging}; {protocol.void}; interval by {protocol.interval}",
+        style="dim",
     )
     if protocol.name:
-        to.print(f"[dim]Protocol {protocol.name}[/]")
-    for note in filter(None, (protocol.nearly, *protocol.notes)):
-        to.print(f"[dim]Note: {note}[/]")
+        to.print(f"Protocol {protocol.name}", style="dim")
+    say_notes(to, filter(None, (protocol.nearly, *protocol.notes)))
 
 
 @contextmanager
 def progress_bar(to: Console, what: str) -> Iterator[Callable[[int, int | None], None]]:
     """Show a bar while work goes on; what it yields is called with (done, in all or None where unknown)."""
     with Progress(
-        TextColumn(what),
+        TextColumn(what, markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),

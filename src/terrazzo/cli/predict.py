@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from terrazzo.cli.output import JsonOption, console, progress_bar, write_json
+from terrazzo.cli.output import JsonOption, console, progress_bar, say_notes, write_json
 from terrazzo.cli.predict_raster import BandsOption, PolygonsOption, RasterWishes, segment_raster
 from terrazzo.cli.predict_video import (
     EndOption,
@@ -82,7 +82,7 @@ def predict(
 ) -> None:
     """Segment images of any size: a PNG of raw label ids for each (of volumes NIfTI, of rasters GeoTIFF)."""
     from terrazzo.predict import build_predictor
-    from terrazzo.predict.sources import is_raster
+    from terrazzo.predict.sources import sort_inputs
 
     to = console()
     settings = settings_from(
@@ -99,23 +99,23 @@ def predict(
     cluster = on_ray(engine, address, workers)
     raster_wishes = RasterWishes.of(polygons, bands, overwrite)
     video_wishes = VideoWishes(video_as, smooth, fps, every, start, end, overwrite)
-    paths = [] if cluster else [Path(given) for given in inputs]  # Ray's inputs may be URLs; all are images
-    rasters, videos = [*filter(is_raster, paths)], [*filter(video_wishes.is_video, paths)]
+    paths = [] if cluster else map(Path, inputs)  # Ray's inputs may be URLs; all are images
+    found = sort_inputs(paths, out, video_wishes.is_video)
     _check_confidence(confidence, cluster)
-    raster_wishes.check(rasters, overlay=overlay, probabilities=probabilities, confidence=confidence)
-    video_wishes.check(videos, probabilities=probabilities, confidence=confidence)
+    raster_wishes.check(found.rasters, overlay=overlay, probabilities=probabilities, confidence=confidence)
+    video_wishes.check(found.videos, probabilities=probabilities, confidence=confidence)
     if cluster:
         wanted = {"address": address, "workers": workers, "overlay": overlay, "probabilities": probabilities}
         write_json(json, _on_ray(to, settings, inputs, out, wanted))
         return
+    say_notes(to, found.notes)
     predictor = build_predictor(settings)
     facts: list[Any] = [
-        *(segment_raster(to, predictor, path, out, raster_wishes, confidence) for path in rasters),
-        *(segment_video(to, predictor, path, out, video_wishes) for path in videos),
+        *(segment_raster(to, predictor, path, out, raster_wishes, confidence) for path in found.rasters),
+        *(segment_video(to, predictor, path, out, video_wishes) for path in found.videos),
     ]
-    pictures = [path for path in paths if path not in (*rasters, *videos)]
-    if pictures:
-        facts += _pictures(to, predictor, pictures, out, overlay, probabilities, confidence)
+    if found.pictures:
+        facts += _pictures(to, predictor, found.pictures, out, overlay, probabilities, confidence)
     write_json(json, facts)
 
 

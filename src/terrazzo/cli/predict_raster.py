@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from terrazzo.cli.output import progress_bar
+from terrazzo.cli.output import progress_bar, say_notes
 from terrazzo.core.errors import RequestError
 
 if TYPE_CHECKING:
@@ -90,8 +90,7 @@ def segment_raster(
             progress=progress,
             announce=to.print,
         )
-    for note in made.notes:
-        to.print(f"[dim]Note: {note}[/]")
+    say_notes(to, made.notes)
     to.print(f"{path} segmented ({made.valid_share:.1%} of it holds data); the labels lie in {target}.")
     facts: dict[str, Any] = made.to_json()
     return facts

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 from rich.console import Console
 
-from terrazzo.cli.output import percent, progress_bar
+from terrazzo.cli.output import percent, progress_bar, say_notes
 from terrazzo.core.errors import RequestError
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ def segment_video(
 
 
 def _tell(to: Console, path: Path, made: "VideoResult") -> None:
-    for note in made.notes:
-        to.print(f"[dim]Note: {note}[/]")
+    say_notes(to, made.notes)
     if made.flicker is not None and made.flicker.plain is not None:
         to.print(_flicker(made.flicker))
     to.print(f"{path}: {made.frames} frames segmented; they lie in {made.out}.")

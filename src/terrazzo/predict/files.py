@@ -1,23 +1,22 @@
 """Predict many files: each output appears whole or not at all, and one bad image does not lose the others."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
 from terrazzo.core.errors import DataError, RequestError
 from terrazzo.core.memory import freed_memory_kept
-from terrazzo.core.volume_files import VOLUME_SUFFIXES, is_volume, volume_stem
+from terrazzo.core.volume_files import is_volume, volume_stem
 from terrazzo.predict.confidence import Kind
 from terrazzo.predict.pipeline import Stages
 from terrazzo.predict.predictor import Predictor, read_pixels
 from terrazzo.predict.results import PredictedFile, cannot_write, results_of, write_results
+from terrazzo.predict.sources import AnyPath, find_images
 from terrazzo.predict.tiles.foretell import foretell
 
 __all__ = [
-    "AnyPath",
     "PredictedFile",
     "Progress",
-    "find_images",
     "make_folder",
     "plan_files",
     "predict_files",
@@ -25,7 +24,6 @@ __all__ = [
     "report_failures",
 ]
 
-AnyPath = str | PathLike[str]
 Progress = Callable[[int, int], None]
 """Called with (files done, files in all)."""
 
@@ -93,50 +91,6 @@ def predict_files(
     if failures:
         raise DataError(report_failures(failures, len(images), out))
     return written
-
-
-def find_images(inputs: Iterable[AnyPath], out: Path, *, volumes: bool = False) -> list[Path]:
-    """Return the image files that inputs mean, in the order given, those of a folder sorted, none twice.
-
-    Args:
-        inputs: files, and folders that are searched.
-        out: the folder of the results, which is left out of the search.
-        volumes: search folders for volumes instead of images.
-
-    Raises:
-        DataError: an input does not exist, or there is no image at all.
-    """
-    from terrazzo.core.images import IMAGE_SUFFIXES
-
-    wanted = VOLUME_SUFFIXES if volumes else IMAGE_SUFFIXES
-    places = [Path(given) for given in inputs]
-    found: dict[Path, Path] = {}
-    for given in places:
-        if not given.exists():
-            raise DataError(
-                f"There is no file or folder {given}. Give image files, or a folder that holds some."
-            )
-        for path in _images_below(given, out, wanted) if given.is_dir() else [given]:
-            found.setdefault(path.resolve(), path)
-    if not found:
-        raise DataError(
-            f"No images in {', '.join(map(str, places)) or 'nothing'}: looked for files that end in "
-            f"{', '.join(sorted(wanted))}."
-        )
-    return list(found.values())
-
-
-def _images_below(folder: Path, out: Path, suffixes: Sequence[str]) -> list[Path]:
-    """Search a folder; hidden files (`._photo.jpg` of other systems) and earlier results are left alone."""
-    known, results = tuple(suffixes), out.resolve()
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.name.lower().endswith(known)
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and (folder.resolve() == results or not path.resolve().is_relative_to(results))
-        and path.is_file()
-    )
 
 
 def plan_files(

@@ -15,7 +15,6 @@ from terrazzo.checkpoint.manifest import MANIFEST, file_facts
 from terrazzo.core.errors import DataError, RequestError
 from terrazzo.core.volume_files import is_volume, volume_stem
 from terrazzo.predict.files import (
-    AnyPath,
     PredictedFile,
     Progress,
     make_folder,
@@ -28,6 +27,7 @@ from terrazzo.predict.ray_engine.session import Row, crew, map_rows
 from terrazzo.predict.ray_engine.sources import find_sources, is_url, plain_path
 from terrazzo.predict.ray_engine.worker import RESULTS, PredictActor
 from terrazzo.predict.settings import PredictSettings, build_predictor
+from terrazzo.predict.sources import AnyPath
 
 
 @dataclass(frozen=True)

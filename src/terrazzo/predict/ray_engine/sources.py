@@ -17,7 +17,7 @@ from terrazzo.core.images import IMAGE_SUFFIXES
 from terrazzo.core.volume_files import VOLUME_SUFFIXES
 from terrazzo.datasets.table import SUFFIXES as TABLE_SUFFIXES
 from terrazzo.datasets.table import read_table
-from terrazzo.predict.files import AnyPath, find_images
+from terrazzo.predict.sources import AnyPath, find_images
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
