@@ -4,14 +4,13 @@
 
 The network is four small convolutions at stride 4, so that reading, blending, widening and writing are
 measured, and not a network. Each prediction is a process of its own; its peak is what the system counts for
-it (ru_maxrss), Python, PyTorch and GDAL included. A quarter of the side is predicted as well: flat memory
+it (VmHWM), Python, PyTorch and GDAL included. A quarter of the side is predicted as well: flat memory
 means that the large raster takes hardly more. Labels are compared with those of windows predicted at once.
 """
 
 import argparse
 import hashlib
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from benchmarks.machine import facts, warn_if_busy
+from benchmarks.prediction_memory import resident
 from terrazzo.checkpoint.save import make_card
 from terrazzo.core.labels import LabelMap
 from terrazzo.models.base import SegmentationModel
@@ -94,7 +94,7 @@ def predict_here(path: Path, out: Path, tile: int) -> dict[str, Any]:
 
     begin = time.perf_counter()
     some = predictor()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    before = resident("VmHWM")
     seen: list[tuple[int, int]] = [(0, 0)]
     done = predict_raster(some, path, out, tile=tile, overlap=tile // 8, progress=lambda *at: seen.append(at))
     seconds = time.perf_counter() - begin
@@ -106,7 +106,7 @@ def predict_here(path: Path, out: Path, tile: int) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         "megapixels_per_second": round(done.size[0] * done.size[1] / seconds / 1e6, 1),
         "peak_bytes_before": before,
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_bytes": resident("VmHWM"),
         "result_bytes": out.stat().st_size,
     }
 

@@ -12,7 +12,6 @@ batch norms get the statistics of these scenes, without which an untrained netwo
 import argparse
 import gc
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -87,7 +86,7 @@ def run_one(name: str) -> dict[str, Any]:
         "loss_before": round(before, 3),
         "loss_after": round(validation_loss(model, parts.validation_data), 3),
         "images_per_s": round(BATCH * (STEPS - WARM) / (ends[-1] - ends[WARM - 1]), 2),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "peak_mb": round(resident("VmHWM") / 2**20),
         "build_s_beyond_encoder": round(seconds, 2),
     }
 

@@ -158,6 +158,7 @@ def test_run_all__trains_by_the_command_line(tmp_path: Path, monkeypatch: pytest
     assert set(rows) | set(failed) == set(names)
     assert {BASE, "cross-entropy, sqrt"} <= set(rows)  # noise may be too little for the sweep
     assert rows[BASE]["steps"] == 3
-    assert 0 <= rows[BASE]["miou_interval"][0] <= rows[BASE]["miou"] <= 1
+    assert 0 <= rows[BASE]["miou"] <= 1
+    assert rows[BASE]["miou_interval"] == [None, None]  # of so few frames of one video there is none
     assert not any("data.root" in item for r in rows.values() for item in r["overrides"])
     assert book.facts["protocol"]["resolution"] == "original ground truth"
