@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from benchmarks import machine
+from benchmarks.prediction_memory import resident
 from terrazzo.core.config import validate
 from terrazzo.losses.pixel import cross_entropy
 from terrazzo.models import MODELS, build_model
