@@ -15,13 +15,22 @@ from hypothesis import strategies as st
 
 from terrazzo.core import DataError, LabelMap, RequestError
 from terrazzo.core.prediction import Prediction
-from terrazzo.metrics import METERS, Judged, build_meters
+from terrazzo.metrics import METERS, Judged, Meter, build_meters
+from terrazzo.metrics.categories import CategoryIou
 from tests.metrics.judging import blobs, grid, judge, labels_of, result
 
 OF_LABELS = [name for name in METERS if not name.startswith(("road", "calibration", "coverage"))]
 """Those that need no probabilities."""
 
 PLANAR = ("boundary-iou", "size-recall", "surface", "trimap")
+
+
+def meter_of(name: str, count: int) -> Meter:
+    """Build a meter for `count` classes."""
+    labels = labels_of(count)
+    if name != "categories":
+        return METERS[name](labels)
+    return CategoryIou(labels, categories={"even": labels.names[::2], "odd": labels.names[1::2]})
 
 
 def classes_for(name: str) -> int:
@@ -48,7 +57,7 @@ def judged(name: str, seed: int, under_void: int) -> Judged:
 def test_meters__what_is_predicted_under_void_changes_nothing(name: str, seed: int, other: int) -> None:
     results = []
     for under_void in (0, other):
-        meter = METERS[name](labels_of(classes_for(name)))
+        meter = meter_of(name, classes_for(name))
         meter.add(judged(name, seed, under_void))
         results.append(meter.to_json())
     assert results[0] == results[1]
@@ -56,7 +65,7 @@ def test_meters__what_is_predicted_under_void_changes_nothing(name: str, seed: i
 
 @pytest.mark.parametrize("name", METERS)
 def test_meters__say_plain_values_and_none_where_nothing_is_defined(name: str) -> None:
-    for meter in (METERS[name](labels_of(classes_for(name))) for _ in range(2)):
+    for meter in (meter_of(name, classes_for(name)) for _ in range(2)):
         json.dumps(meter.to_json(), allow_nan=False)
         meter.add(judged(name, 1, 0))
         json.dumps(meter.to_json(), allow_nan=False)
@@ -65,8 +74,8 @@ def test_meters__say_plain_values_and_none_where_nothing_is_defined(name: str) -
 @pytest.mark.parametrize("name", METERS)
 def test_meters__all_void_is_nothing(name: str) -> None:
     count = classes_for(name)
-    empty = METERS[name](labels_of(count)).to_json()
-    meter = METERS[name](labels_of(count))
+    empty = meter_of(name, count).to_json()
+    meter = meter_of(name, count)
     one = judged(name, 1, 0)
     meter.add(Judged(one.id, None, np.full_like(one.truth, 255), one.ids, one.prediction))
 
@@ -82,12 +91,12 @@ def test_meters__all_void_is_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", OF_LABELS)
 def test_meters__take_labels_of_any_whole_type_and_many_classes(name: str) -> None:
     ids, truth = blobs(3)
-    plain = result(METERS[name](labels_of(3)), (ids, truth))
-    assert result(METERS[name](labels_of(3)), (ids.astype(np.int64), truth.astype(np.int32))) == plain
+    plain = result(meter_of(name, 3), (ids, truth))
+    assert result(meter_of(name, 3), (ids.astype(np.int64), truth.astype(np.int32))) == plain
     for count in (254, 255, 300):
         labels = labels_of(count)
         void = np.where(truth == 255, labels.ignore_index, truth.astype(np.int16)).astype(labels.mask_dtype)
-        found = result(METERS[name](labels), (ids, void))
+        found = result(meter_of(name, count), (ids, void))
         for whole, part in zip(found.get("per_class", []), plain.get("per_class", []), strict=False):
             assert whole == part
 
@@ -95,7 +104,7 @@ def test_meters__take_labels_of_any_whole_type_and_many_classes(name: str) -> No
 @pytest.mark.parametrize("name", OF_LABELS)
 def test_meters__do_not_depend_on_the_order_of_images(name: str) -> None:
     images = [blobs(seed, 3, (16, 20 + seed)) for seed in range(4)]
-    forth, back = (result(METERS[name](labels_of(3)), *row) for row in (images, images[::-1]))
+    forth, back = (result(meter_of(name, 3), *row) for row in (images, images[::-1]))
     assert _numbers(forth) == pytest.approx(_numbers(back), rel=1e-12)
 
 
@@ -113,7 +122,7 @@ def test_meters__of_boundaries_refuse_volumes_in_a_sentence(name: str) -> None:
     with pytest.raises(
         RequestError, match=r"^head: .*this is a volume of shape \(2, 4, 4\).*fine-grained IoU"
     ):
-        METERS[name](labels_of(2)).add(judge(volume, volume, "head"))
+        meter_of(name, 2).add(judge(volume, volume, "head"))
 
 
 def test_fine_grained__takes_volumes() -> None:
@@ -123,7 +132,7 @@ def test_fine_grained__takes_volumes() -> None:
 
 @pytest.mark.parametrize("name", PLANAR)
 def test_meters__of_boundaries_refuse_what_the_counts_refuse(name: str) -> None:
-    meter = METERS[name](labels_of(2))
+    meter = meter_of(name, 2)
     with pytest.raises(DataError, match=r"^a: prediction \(1, 3\) and truth \(1, 2\) differ in shape"):
         meter.add(judge(grid("000"), grid("00")))
     with pytest.raises(DataError, match=r"^a: the prediction holds id 7 on valid pixels; expected 0\.\.1"):
@@ -150,7 +159,7 @@ def test_catalogue__is_imported_without_heavy_packages() -> None:
 
 @pytest.mark.parametrize("name", METERS)
 def test_meters__keep_a_small_row_per_image_at_most(name: str) -> None:
-    meter = METERS[name](labels_of(classes_for(name)))
+    meter = meter_of(name, classes_for(name))
     sizes = []
     for seed in range(24):
         meter.add(replace(judged(name, seed, 0), id=f"um_{seed:06}"))

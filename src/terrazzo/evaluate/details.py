@@ -103,6 +103,12 @@ _ROAD: Final = {"max_f": "MaxF", "average_precision": "AP", "precision": "precis
 
 KINDS: Final[dict[str, Kind]] = {
     "boundary-iou": Kind("Boundary IoU", {"miou": "mean"}, _per_class, _CLASS | {"iou": "boundary IoU"}),
+    "categories": Kind(
+        "Categories of classes",
+        {"miou": "mean IoU", "pixel_accuracy": "pixel accuracy"},
+        _per_class,
+        {"name": "category", "iou": "IoU", "precision": "precision", "recall": "recall"},
+    ),
     "surface": Kind("Distances of outlines", _SURFACE, _per_class, _CLASS | _SURFACE),
     "trimap": Kind(
         "Near boundaries, and away from them",

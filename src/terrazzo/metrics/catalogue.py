@@ -6,6 +6,7 @@ from terrazzo.core.errors import RequestError, unknown_name
 from terrazzo.core.labels import LabelMap
 from terrazzo.metrics.boundary_iou import BoundaryIou
 from terrazzo.metrics.calibration import Calibration
+from terrazzo.metrics.categories import CategoryIou
 from terrazzo.metrics.coverage import Coverage
 from terrazzo.metrics.fine_grained import FineGrainedMeter
 from terrazzo.metrics.meter import Meter
@@ -17,6 +18,7 @@ from terrazzo.metrics.trimap import Trimap
 METERS: dict[str, Callable[[LabelMap], Meter]] = {
     "boundary-iou": BoundaryIou,
     "calibration": lambda labels: Calibration(labels.num_classes, labels.ignore_index),
+    "categories": CategoryIou,
     "coverage": lambda labels: Coverage(labels.num_classes, labels.ignore_index),
     "coverage-entropy": lambda labels: Coverage(labels.num_classes, labels.ignore_index, by="entropy"),
     "coverage-margin": lambda labels: Coverage(labels.num_classes, labels.ignore_index, by="margin"),
