@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -38,6 +38,7 @@ from terrazzo.cli.prediction import (
 
 if TYPE_CHECKING:
     from terrazzo.predict import Predictor, PredictSettings
+    from terrazzo.predict.confidence import Kind
 
 
 def predict(
@@ -101,12 +102,16 @@ def predict(
     video_wishes = VideoWishes(video_as, smooth, fps, every, start, end, overwrite)
     paths = [] if cluster else map(Path, inputs)  # Ray's inputs may be URLs; all are images
     found = sort_inputs(paths, out, video_wishes.is_video)
-    _check_confidence(confidence, cluster)
     raster_wishes.check(found.rasters, overlay=overlay, probabilities=probabilities, confidence=confidence)
     video_wishes.check(found.videos, probabilities=probabilities, confidence=confidence)
+    wanted: dict[str, Any] = {
+        "overlay": overlay,
+        "probabilities": probabilities,
+        "confidence": _kind(confidence),
+    }
     if cluster:
-        wanted = {"address": address, "workers": workers, "overlay": overlay, "probabilities": probabilities}
-        write_json(json, _on_ray(to, settings, inputs, out, wanted))
+        places = {"address": address, "workers": workers}
+        write_json(json, _on_ray(to, settings, inputs, out, places | wanted))
         return
     say_notes(to, found.notes)
     predictor = build_predictor(settings)
@@ -115,18 +120,17 @@ def predict(
         *(segment_video(to, predictor, path, out, video_wishes) for path in found.videos),
     ]
     if found.pictures:
-        facts += _pictures(to, predictor, found.pictures, out, overlay, probabilities, confidence)
+        facts += _pictures(to, predictor, found.pictures, out, wanted)
     write_json(json, facts)
 
 
-def _check_confidence(kind: str | None, cluster: bool) -> None:
-    from terrazzo.core.errors import RequestError, unknown_name
+def _kind(confidence: str | None) -> "Kind | None":
+    from terrazzo.core.errors import unknown_name
     from terrazzo.predict.confidence import DEFINITIONS
 
-    if kind is not None and kind not in DEFINITIONS:
-        raise unknown_name("kind of confidence", kind, DEFINITIONS)
-    if kind is not None and cluster:
-        raise RequestError("--confidence is not written by --engine ray; --probabilities is. Leave it out.")
+    if confidence is not None and confidence not in DEFINITIONS:
+        raise unknown_name("kind of confidence", confidence, DEFINITIONS)
+    return cast("Kind | None", confidence)
 
 
 def _pictures(
@@ -134,9 +138,7 @@ def _pictures(
     predictor: "Predictor",
     inputs: Sequence[Path],
     out: Path,
-    overlay: bool,
-    probabilities: bool,
-    confidence: str | None,
+    wanted: dict[str, Any],
 ) -> list[dict[str, str | None]]:
     from terrazzo.predict import predict_files
 
@@ -145,11 +147,9 @@ def _pictures(
             predictor,
             inputs,
             out,
-            overlay=overlay,
-            probabilities=probabilities,
-            confidence="entropy" if confidence == "entropy" else "max" if confidence else None,
             progress=progress,
             announce=to.print,
+            **wanted,
         )
     to.print(f"{len(written)} image{'s' if len(written) != 1 else ''} segmented; the masks lie in {out}.")
     return [item.to_json() for item in written]

@@ -22,6 +22,7 @@ __all__ = [
     "predict_files",
     "predict_one",
     "report_failures",
+    "takes_volumes",
 ]
 
 Progress = Callable[[int, int], None]
@@ -63,11 +64,7 @@ def predict_files(
         TerrazzoError: a result cannot be written; nothing more is tried.
     """
     out = Path(out)
-    volumes = predictor.model.sides == 3
-    if volumes and (overlay or confidence):
-        what = "Overlays" if overlay else "Confidence maps"
-        left = "overlay" if overlay else "confidence"
-        raise RequestError(f"{what} are pictures of images; this model takes volumes. Leave {left} out.")
+    volumes = takes_volumes(predictor, overlay=overlay, confidence=confidence)
     images = find_images([inputs] if isinstance(inputs, str | PathLike) else inputs, out, volumes=volumes)
     plan = plan_files(images, out, overlay=overlay, probabilities=probabilities, confidence=bool(confidence))
     make_folder(out)
@@ -91,6 +88,19 @@ def predict_files(
     if failures:
         raise DataError(report_failures(failures, len(images), out))
     return written
+
+
+def takes_volumes(predictor: Predictor, *, overlay: bool, confidence: Kind | None) -> bool:
+    """Say whether a model takes volumes, of which there are no pictures.
+
+    Raises:
+        RequestError: it does, and pictures were asked for.
+    """
+    volumes = predictor.model.sides == 3
+    if volumes and (overlay or confidence):
+        what, left = ("Overlays", "overlay") if overlay else ("Confidence maps", "confidence")
+        raise RequestError(f"{what} are pictures of images; this model takes volumes. Leave {left} out.")
+    return volumes
 
 
 def plan_files(

@@ -11,6 +11,7 @@ import pytest
 
 from terrazzo.core.errors import CheckpointError, DataError, RequestError
 from terrazzo.predict import PredictedFile, PredictSettings, build_predictor, predict_files
+from terrazzo.predict.confidence import Kind
 from terrazzo.predict.ray_engine import predict_with_ray
 from terrazzo.predict.ray_engine.manifest import read_manifest
 from terrazzo.predict.ray_engine.run import _sweep
@@ -41,10 +42,16 @@ def ray_of_two() -> Iterator[None]:
 
 
 def same_bytes(
-    photos: Path, out: Path, settings: PredictSettings, local: Path, *, overlay: bool = False
+    photos: Path,
+    out: Path,
+    settings: PredictSettings,
+    local: Path,
+    *,
+    overlay: bool = False,
+    confidence: Kind | None = None,
 ) -> None:
     """All results are there exactly once, nothing else is, and all are those of one process."""
-    predict_files(build_predictor(settings), photos, local, overlay=overlay)
+    predict_files(build_predictor(settings), photos, local, overlay=overlay, confidence=confidence)
     mine = {path.name: path.read_bytes() for path in out.iterdir() if path.name != "manifest.jsonl"}
     assert mine == {path.name: path.read_bytes() for path in local.iterdir()}
 
@@ -56,9 +63,14 @@ def test_predict_with_ray__writes_what_predict_files_writes_and_a_manifest(
     photos, out = make_photos(tmp_path / "photos", 5), tmp_path / "out"
     seen: list[tuple[int, int]] = []
     result = predict_with_ray(
-        settings, photos, out, overlay=True, progress=lambda done, count: seen.append((done, count))
+        settings,
+        photos,
+        out,
+        overlay=True,
+        confidence="entropy",
+        progress=lambda done, count: seen.append((done, count)),
     )
-    same_bytes(photos, out, settings, tmp_path / "local", overlay=True)
+    same_bytes(photos, out, settings, tmp_path / "local", overlay=True, confidence="entropy")
     assert seen == [(n, 5) for n in range(1, 6)]
     rows = [json.loads(line) for line in result.manifest.read_text().splitlines()]
     assert rows == result.to_json()

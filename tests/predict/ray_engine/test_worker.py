@@ -34,7 +34,14 @@ def actor(settings: PredictSettings, place: Path) -> PredictActor:
 def task(place: Path, image: str | None = None, known: Any = None) -> dict[str, Any]:
     given = image or str(place / "photos" / "00.png")
     mask = str(place / "out" / "00.png")
-    return {"image": given, "mask": mask, "overlay": None, "probabilities": None, "known": known}
+    return {
+        "image": given,
+        "mask": mask,
+        "overlay": None,
+        "probabilities": None,
+        "confidence": None,
+        "known": known,
+    }
 
 
 def ask(actor: PredictActor, task: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The manifest of a run: one line of JSON for each image, appended as results come, in order at the end.
 
-Keys: image, mask, overlay, probabilities (paths or null), size ([H, W] in pixels), seconds (reading,
-prediction and writing), sha256 (of the mask file), error (null where there is none), version (of the image:
-bytes and time), request (of models and settings), worker (host and process).
+Keys: image, mask, overlay, probabilities, confidence (paths or null), size ([H, W] in pixels), seconds
+(reading, prediction and writing), sha256 (of the mask file), error (null where there is none), version (of
+the image: bytes and time), request (of models and settings), worker (host and process).
 """
 
 import json

@@ -14,12 +14,14 @@ from terrazzo import __version__
 from terrazzo.checkpoint.manifest import MANIFEST, file_facts
 from terrazzo.core.errors import DataError, RequestError
 from terrazzo.core.volume_files import is_volume, volume_stem
+from terrazzo.predict.confidence import Kind
 from terrazzo.predict.files import (
     PredictedFile,
     Progress,
     make_folder,
     plan_files,
     report_failures,
+    takes_volumes,
 )
 from terrazzo.predict.predictor import Predictor
 from terrazzo.predict.ray_engine.manifest import NAME, Manifest
@@ -65,6 +67,7 @@ def predict_with_ray(
     workers: int | None = None,
     overlay: bool = False,
     probabilities: bool = False,
+    confidence: Kind | None = None,
     progress: Progress | None = None,
 ) -> RayResult:
     """Write the labels of images as `predict_files` does, with workers of a Ray cluster.
@@ -82,6 +85,7 @@ def predict_with_ray(
         workers: how many; by default one for each GPU, or for every four CPUs.
         overlay: also write `STEM_overlay.png`.
         probabilities: also write `STEM_probabilities.npz`.
+        confidence: also write `STEM_confidence.png`, by "max" or "entropy".
         progress: called after each image.
 
     Raises:
@@ -92,20 +96,19 @@ def predict_with_ray(
     if is_url(out):
         raise RequestError(f"{out} is a URL; results go to a folder that all machines share.")
     folder, settings = Path(out).absolute(), absolute(settings)
-    volumes = checked(settings).model.sides == 3
-    if volumes and overlay:
-        raise RequestError("Overlays are pictures of images; this model takes volumes. Leave overlay out.")
+    volumes = takes_volumes(checked(settings), overlay=overlay, confidence=confidence)
     given = [inputs] if isinstance(inputs, str | PathLike) else inputs
     images = find_sources(given, folder, volumes=volumes)
-    plan = plan_files(list(map(plain_path, images)), folder, overlay=overlay, probabilities=probabilities)
+    wanted = {"overlay": overlay, "probabilities": probabilities, "confidence": confidence is not None}
+    plan = plan_files(list(map(plain_path, images)), folder, **wanted)
     make_folder(folder)
-    manifest, request = Manifest(folder / NAME), _request(settings)
+    manifest, request = Manifest(folder / NAME), _request(settings, confidence)
     tasks = [
         {**item.to_json(), "image": image, "request": request, "known": manifest.known(image, request)}
         for image, item in zip(images, plan, strict=True)
     ]
     with crew(address, workers, settings.device) as people, _shared(folder) as token:
-        arguments = {"settings": settings, "version": __version__, "token": str(token)}
+        arguments = {"settings": settings, "version": __version__, "token": str(token), "kind": confidence}
         answers = map_rows(people, PredictActor, arguments, tasks)
         rows = _collect(answers, manifest, len(tasks), progress)
     _sweep(folder, plan)
@@ -162,10 +165,11 @@ def checked(settings: PredictSettings) -> Predictor:
     return build_predictor(replace(settings, device="cpu"))
 
 
-def _request(settings: PredictSettings) -> str:
-    """Return a short sha256 of all that labels depend on beside the image."""
+def _request(settings: PredictSettings, confidence: Kind | None) -> str:
+    """Return a short sha256 of all that results depend on beside the image."""
     models = [file_facts(Path(folder) / MANIFEST).sha256 for folder in settings.models]
     facts = {**asdict(settings), "models": models, "device": None, "program": __version__}
+    facts |= {} if confidence is None else {"confidence": confidence}
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 

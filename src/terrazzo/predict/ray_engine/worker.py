@@ -14,6 +14,7 @@ from typing import Any
 from terrazzo import __version__
 from terrazzo.checkpoint.manifest import file_facts
 from terrazzo.core.errors import DataError, TerrazzoError
+from terrazzo.predict.confidence import Kind
 from terrazzo.predict.files import PredictedFile, predict_one
 from terrazzo.predict.predictor import Predictor
 from terrazzo.predict.ray_engine.sources import local_file, version_of
@@ -23,7 +24,7 @@ Row = dict[str, Any]
 ATTEMPTS = 4
 """How many workers may die over one image."""
 
-RESULTS = ("mask", "overlay", "probabilities")
+RESULTS = ("mask", "overlay", "probabilities", "confidence")
 
 
 class Worker(ABC):
@@ -84,11 +85,13 @@ class PredictActor(Worker):
         version: of the program that hands out the work.
         token: a folder in that of the results, by which this is known for the same one everywhere. What an
             image has begun is noted there, so that one that kills its worker is given up in the end.
+        kind: of confidence maps; None: "max".
     """
 
-    def __init__(self, settings: PredictSettings, version: str, token: str) -> None:
+    def __init__(self, settings: PredictSettings, version: str, token: str, kind: Kind | None = None) -> None:
         super().__init__(settings, version)
         self.token = Path(token)
+        self.kind: Kind = kind or "max"
 
     def check(self) -> None:
         """Refuse a folder of results that is not the one all others write to."""
@@ -141,7 +144,7 @@ class PredictActor(Worker):
     def _predict(self, predictor: Predictor, task: Row) -> tuple[list[int], str]:
         places = {key: Path(task[key]) for key in RESULTS if task[key]}
         with local_file(task["image"]) as path:
-            size = predict_one(predictor, PredictedFile(path, **places))
+            size = predict_one(predictor, PredictedFile(path, **places), self.kind)
         return list(size), file_facts(places["mask"]).sha256
 
 
