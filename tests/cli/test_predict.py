@@ -93,11 +93,6 @@ def test_overwrite__is_asked_for(model: Path, given: Path) -> None:
         (["street.mp4"], {"probabilities": True}, "is a video: --probabilities"),
         (["street.mp4"], {"video_as": "maskz"}, "did you mean 'masks'"),
         (["street.mp4"], {"start": 3.0, "end": 2.0}, "expected 0 <= start < end"),
-        (
-            ["photo.png"],
-            {"engine": "ray", "confidence": "max"},
-            "not written by --engine ray",
-        ),
         (["photo.png"], {"engine": "ray", "smooth": 0.5}, "no input is one"),
         (["photo.png"], {"engine": "spark"}, "expected local or ray"),
         (["photo.png"], {"workers": 2}, "add --engine ray"),
