@@ -167,6 +167,33 @@ def test_smoothing__changes_labels_less_often_where_nothing_moves(tmp_path: Path
     assert 0 < smooth.flicker.smoothed < 0.7 * smooth.flicker.plain
 
 
+def test_smoothing__comes_before_post_processing(tmp_path: Path) -> None:
+    """No cluster below 40 pixels is left in any smoothed frame; without post-processing there are some."""
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    noise = np.random.default_rng(5).integers(0, 256, (3, 48, 64, 3), dtype=np.uint8)
+    for index, picture in enumerate(noise):
+        write_png(folder / f"{index}.png", picture)
+    smallest = {}
+    for steps in ("none", "drop-clusters=40"):
+        out = tmp_path / steps
+        model = predictor(small()).with_postprocess(steps)
+        predict_video(model, folder, out, kind="png", fps=10, smoothing=0.5)
+        smallest[steps] = min(_smallest_cluster(read_mask(path)) for path in sorted(out.glob("*.png")))
+    assert smallest["none"] < 40 <= smallest["drop-clusters=40"]
+
+
+def _smallest_cluster(ids: NDArray[Any]) -> int:
+    """Return the area of the smallest connected cluster of one class, corners included."""
+    import cv2
+
+    areas = []
+    for value in np.unique(ids):
+        count, _, stats, _ = cv2.connectedComponentsWithStats((ids == value).astype(np.uint8), connectivity=8)
+        areas += [int(stats[label, cv2.CC_STAT_AREA]) for label in range(1, count)]
+    return min(areas)
+
+
 def test_stopped__leaves_what_was_done(model: Predictor, video: Path, tmp_path: Path) -> None:
     def stop(done: int, in_all: int | None) -> None:
         if done == 5:
