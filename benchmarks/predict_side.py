@@ -17,8 +17,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.machine import resident
 from benchmarks.predict_speed import NETWORKS
-from benchmarks.prediction_memory import resident
 
 CLASSES = 19
 MEAN, STD = np.array((0.485, 0.456, 0.406), np.float32), np.array((0.229, 0.224, 0.225), np.float32)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import facts
+from benchmarks.machine import facts, resident
 from benchmarks.pages import fill
 
 RESULTS = Path("benchmarks/results/prediction_memory.json")
@@ -65,12 +65,6 @@ def measure_here(name: str, encoder: str | None, size: tuple[int, int]) -> dict[
         "measured_bytes": measured,
         "ratio": estimate / measured,
     }
-
-
-def resident(kind: str) -> int:
-    """Return the resident memory of this process, now (VmRSS) or at its peak (VmHWM), bytes."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(kind))
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:

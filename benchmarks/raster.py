@@ -23,8 +23,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from benchmarks.machine import facts, warn_if_busy
-from benchmarks.prediction_memory import resident
+from benchmarks.machine import facts, resident, warn_if_busy
 from terrazzo.checkpoint.save import make_card
 from terrazzo.core.labels import LabelMap
 from terrazzo.models.base import SegmentationModel

@@ -22,7 +22,6 @@ from typing import Any
 import torch
 
 from benchmarks import machine
-from benchmarks.prediction_memory import resident
 from terrazzo.core.config import validate
 from terrazzo.losses.pixel import cross_entropy
 from terrazzo.models import MODELS, build_model
@@ -87,7 +86,7 @@ def run_one(name: str) -> dict[str, Any]:
         "loss_before": round(before, 3),
         "loss_after": round(validation_loss(model, parts.validation_data), 3),
         "images_per_s": round(BATCH * (STEPS - WARM) / (ends[-1] - ends[WARM - 1]), 2),
-        "peak_mb": round(resident("VmHWM") / 2**20),
+        "peak_mb": round(machine.resident("VmHWM") / 2**20),
         "build_s_beyond_encoder": round(seconds, 2),
     }
 

@@ -15,7 +15,6 @@ from affine import Affine
 from numpy.typing import NDArray
 from PIL import Image
 
-from terrazzo import load
 from terrazzo.cli.main import app
 from terrazzo.core import Sample
 from terrazzo.core.images import read_image, read_mask
@@ -141,7 +140,6 @@ def report(model: str, home: Path) -> Picture:
 
 def main(model: str, target: str) -> None:
     """Draw all of them."""
-    load(model)
     Path(target).mkdir(parents=True, exist_ok=True)
     for draw in (doubt, after, raster, video, report):
         with tempfile.TemporaryDirectory() as folder:

@@ -29,8 +29,8 @@ from terrazzo.core.errors import RequestError
 
 if TYPE_CHECKING:
     from terrazzo.datasets import SegmentationDataset
-    from terrazzo.evaluate import Evaluation
-    from terrazzo.predict import Predictor
+    from terrazzo.evaluate import Contender, Evaluation
+    from terrazzo.predict import Predictor, PredictSettings
 
 CONFUSIONS = 20
 """How many of the largest mistakes the JSON names."""
@@ -103,7 +103,7 @@ def evaluate(
     predictor, dataset = build_predictor(settings), open_dataset(data, split=split)
     check_labels(predictor.labels, dataset.labels)
     scorer = Scorer(to, dataset, cluster, address, workers)
-    evaluation = scorer.score(settings, predictor, watch, metric_names(metrics, dataset))
+    evaluation = scorer.score(settings, watch, metric_names(metrics, dataset), predictor=predictor)
     if report is not None and settings.tta != "none":
         evaluation = scorer.with_gain(settings, evaluation, watch)
     print_scores(to, evaluation)
@@ -114,7 +114,7 @@ def evaluate(
     if save_counts is not None:
         _keep(to, evaluation, save_counts)
     if report is not None:
-        rival = None if second is None else (str(against), build_predictor(second))
+        rival = None if second is None else _rival(str(against), second, scorer)
         speed = {} if cluster else {"speed in this run": watch.words}
         _report(to, report, (str(model), predictor), evaluation, dataset, rival=rival, speed=speed)
     if calibrate:
@@ -151,12 +151,11 @@ def _report(
     evaluation: "Evaluation",
     dataset: "SegmentationDataset",
     *,
-    rival: "tuple[str, Predictor] | None",
+    rival: "Contender | None",
     speed: dict[str, str],
 ) -> None:
     """Write one page, or a folder that shows every image under one model or two."""
     from terrazzo.evaluate import Contender, write_explorer, write_report
-    from terrazzo.evaluate import evaluate as score
 
     name, predictor = scored
     title = f"{Path(name).name} on {dataset.kind} {dataset.split}"
@@ -167,14 +166,21 @@ def _report(
         )
         to.print(f"Report: {place}")
         return
-    contenders = [Contender(name, evaluation, predictor.answer, facts)]
-    if rival is not None:
-        with progress_bar(to, f"scoring {rival[0]}") as progress:
-            found = score(rival[1], dataset, progress=progress)
-        contenders.append(Contender(rival[0], found, rival[1].answer, rival[1].card.facts()))
+    first = Contender(name, evaluation, predictor.answer, facts)
+    contenders = [first] if rival is None else [first, rival]
     with progress_bar(to, "drawing") as progress:
         page = write_explorer(place, contenders, dataset=dataset, title=title, progress=progress)
     to.print(f"Report: {page}")
+
+
+def _rival(name: str, settings: "PredictSettings", scorer: Scorer) -> "Contender":
+    """Score the second model as the first was."""
+    from terrazzo.evaluate import Contender, Stopwatch
+    from terrazzo.predict import build_predictor
+
+    predictor = build_predictor(settings)
+    found = scorer.score(settings, Stopwatch(), predictor=predictor, saying=f"scoring {name}")
+    return Contender(name, found, predictor.answer, predictor.card.facts())
 
 
 def _calibrate(

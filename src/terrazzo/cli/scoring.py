@@ -36,29 +36,31 @@ class Scorer:
     def score(
         self,
         settings: "PredictSettings",
-        predictor: "Predictor",
         watch: "Stopwatch",
         metrics: Sequence[str] = (),
         *,
+        predictor: "Predictor | None" = None,
         saying: str = "scoring",
     ) -> "Evaluation":
         """Score a model.
 
         Args:
-            settings: what a worker builds the predictor from.
-            predictor: the same, built here.
+            settings: what the predictor is built from, here or by each worker.
             watch: takes the time of every prediction made here.
             metrics: what to measure beside the counts.
+            predictor: the same, where it has been built here already.
             saying: stands before the progress bar.
         """
         from terrazzo.evaluate import evaluate
         from terrazzo.metrics import build_meters
+        from terrazzo.predict import build_predictor
 
         with progress_bar(self.to, saying) as progress:
             if self.cluster:
                 return self._on_ray(settings, metrics, progress)
             meters = build_meters(metrics, self.dataset.labels)
-            return evaluate(predictor, self.dataset, meters=meters, watch=watch, progress=progress)
+            scored = predictor or build_predictor(settings)
+            return evaluate(scored, self.dataset, meters=meters, watch=watch, progress=progress)
 
     def _on_ray(
         self, settings: "PredictSettings", metrics: Sequence[str], progress: "Progress"
@@ -85,10 +87,9 @@ class Scorer:
             watch: of that evaluation.
         """
         from terrazzo.evaluate import Stopwatch, tta_gain
-        from terrazzo.predict import build_predictor
 
         plain, plain_watch = replace(settings, tta="none"), Stopwatch()
-        without = self.score(plain, build_predictor(plain), plain_watch, saying="scoring without --tta")
+        without = self.score(plain, plain_watch, saying="scoring without --tta")
         seconds = None if self.cluster else (plain_watch.warm, watch.warm)
         gain = tta_gain(without, evaluation, seconds=seconds)
         return replace(evaluation, details={**evaluation.details, "tta": gain.to_json()})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from terrazzo.figures import reliability_diagram, risk_coverage_chart
+from terrazzo.figures.page import percent, thousands
 
 Found = Mapping[str, Any]
 """What one meter's `to_json` returned."""
@@ -55,7 +56,7 @@ class Kind:
 
 def share(value: float | None) -> str:
     """Write a fraction as per cent."""
-    return "–" if value is None else f"{100 * value:.1f} %"
+    return percent(value) if value is None else f"{percent(value)} %"
 
 
 def _number(value: float | None) -> str:
@@ -182,4 +183,4 @@ def _written(key: str, value: Any) -> str:
         return FORMATS[key](value)
     if isinstance(value, str):
         return value
-    return f"{value:,}".replace(",", "\u202f") if isinstance(value, int) else share(value)
+    return thousands(value) if isinstance(value, int) else share(value)

@@ -18,13 +18,14 @@ _Kept = TypeVar("_Kept")
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a network into eval mode and back."""
-    training = model.training
+    """Switch to evaluation mode, and afterwards give every module its own mode back (some may be frozen)."""
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
         yield
     finally:
-        model.train(training)
+        for module, training in modes:
+            module.training = training
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from terrazzo.core.prediction import Prediction
+from terrazzo.models.stages import evaluating
 from terrazzo.predict.backends.fast import fast_network
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class TorchBackend:
         device = next(self.model.parameters()).device
         network = self.network
         with (
-            _evaluating(network),
+            evaluating(network),
             _full_precision(device),
             torch.inference_mode(),
             torch.autocast(device.type, enabled=False),
@@ -108,15 +109,3 @@ def _full_precision(device: torch.device) -> Iterator[None]:
         yield
     finally:
         cudnn.conv.fp32_precision, matmul.fp32_precision, cudnn.benchmark = before
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Switch to evaluation mode, and afterwards give every module its own mode back (some may be frozen)."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training

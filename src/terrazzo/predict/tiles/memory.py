@@ -19,6 +19,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from terrazzo.models.stages import evaluating
+
 WORKSPACE = 1.15
 """What a convolution library takes beside the tensors, and what the allocator cannot fill again, measured."""
 
@@ -57,16 +59,10 @@ def needed(model: nn.Module, size: tuple[int, int], *, in_channels: int, itemsiz
     dtype = torch.uint8 if itemsize == 1 else torch.float32
     parts = dict(model.named_parameters()) | dict(model.named_buffers())
     ghosts = {name: tensor.detach().to("meta") for name, tensor in parts.items()}
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
     counter = LiveBytes(there=ghosts.values())
-    try:
-        with torch.no_grad(), _FlashAttention(), counter:
-            image_BCHW = torch.empty((1, in_channels, *size), dtype=dtype, device="meta")
-            prediction = functional_call(model, ghosts, (image_BCHW,))
-    finally:
-        for module, training in modes:
-            module.training = training
+    with evaluating(model), torch.no_grad(), _FlashAttention(), counter:
+        image_BCHW = torch.empty((1, in_channels, *size), dtype=dtype, device="meta")
+        prediction = functional_call(model, ghosts, (image_BCHW,))
     logits = prediction.logits
     pixels = size[0] * size[1]
     return Need(counter.peak, logits.numel() * 4 + pixels * (1 if logits.shape[1] <= 255 else 2))
